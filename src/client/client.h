@@ -1,0 +1,151 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/codec.h"
+#include "api/scheme.h"
+#include "api/types/metav1.h"
+#include "base/result.h"
+#include "net/transport.h"
+
+/// The REST client every component but the API server uses. Typed calls are thin templates over `RawClient`.
+namespace trireme::client {
+
+struct ListOptions {
+  std::string label_selector;
+  std::string field_selector;
+  std::string resource_version;        ///< "0": any recent state, from the server's cache
+  std::string resource_version_match;
+  int64_t limit = 0;
+  std::string continue_;
+};
+
+struct DeleteOptions {
+  std::optional<int64_t> grace_period_seconds;
+  std::string propagation_policy;  ///< "", "Background", "Foreground", "Orphan"
+  std::string uid;                 ///< Preconditions, when not empty.
+  std::string resource_version;
+};
+
+enum class PatchType { kJson, kMerge, kStrategicMerge, kApply };
+
+/// One event of a watch. `object` is JSON or enveloped protobuf, as the client was set to.
+struct RawWatchEvent {
+  std::string type;  ///< ADDED, MODIFIED, DELETED, BOOKMARK, ERROR
+  std::string object;
+};
+
+/// Calls by resource, with encoded bodies. Thread-safe. Error answers become the Status the server sent.
+class RawClient {
+ public:
+  /// `user_agent` names the component: "kube-scheduler". Bodies are protobuf when `protobuf` is set, else JSON.
+  RawClient(std::shared_ptr<net::Transport> transport, std::string user_agent, bool protobuf = true);
+
+  Result<std::string> get(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
+                          std::stop_token stop = {});
+  Result<std::string> list(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options,
+                           std::stop_token stop = {});
+  Result<std::string> create(const api::ResourceInfo& resource, std::string_view ns, std::string body,
+                             std::string_view name = {}, std::string_view subresource = {});
+  Result<std::string> update(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
+                             std::string body, std::string_view subresource = {});
+  Result<std::string> patch(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
+                            PatchType type, std::string body, std::string_view subresource = {});
+  Status remove(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
+                const DeleteOptions& options = {});
+  /// Calls `each` for every event until the watch ends (OK), fails, a stop is requested, or `each` returns false.
+  Status watch(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options,
+               std::stop_token stop, const std::function<bool(RawWatchEvent)>& each);
+
+  bool protobuf() const { return protobuf_; }
+  net::Transport& transport() { return *transport_; }
+  const std::string& user_agent() const { return user_agent_; }
+
+ private:
+  Result<std::string> send(net::Request request, std::stop_token stop = {});
+  net::Request make_request(std::string method, std::string target, std::string body, std::string_view content_type) const;
+
+  std::shared_ptr<net::Transport> transport_;
+  std::string user_agent_;
+  bool protobuf_;
+};
+
+/// Typed calls: `client.get<corev1::Pod>("default", "redis")`. The kind gives the URL. Cheap to copy; thread-safe.
+class Client {
+ public:
+  explicit Client(std::shared_ptr<RawClient> raw) : raw_(std::move(raw)) {}
+
+  template <typename T>
+  Result<T> get(std::string_view ns, std::string_view name) {
+    return decode<T>(raw_->get(api::resource_of<T>(), ns, name));
+  }
+
+  /// `L` is the list kind: `client.list<corev1::Pod, corev1::PodList>("", {})`. Namespace "" lists all.
+  template <typename T, typename L>
+  Result<L> list(std::string_view ns, const ListOptions& options = {}) {
+    return decode<L>(raw_->list(api::resource_of<T>(), ns, options));
+  }
+
+  template <typename T>
+  Result<T> create(const T& object) {
+    return decode<T>(raw_->create(api::resource_of<T>(), object.metadata.namespace_, encode(object)));
+  }
+
+  template <typename T>
+  Result<T> update(const T& object) {
+    return update_subresource(object, {});
+  }
+
+  template <typename T>
+  Result<T> update_status(const T& object) {
+    return update_subresource(object, "status");
+  }
+
+  template <typename T>
+  Result<T> update_subresource(const T& object, std::string_view subresource) {
+    return decode<T>(raw_->update(api::resource_of<T>(), object.metadata.namespace_, object.metadata.name,
+                                  encode(object), subresource));
+  }
+
+  template <typename T>
+  Result<T> patch(std::string_view ns, std::string_view name, PatchType type, std::string body,
+                  std::string_view subresource = {}) {
+    return decode<T>(raw_->patch(api::resource_of<T>(), ns, name, type, std::move(body), subresource));
+  }
+
+  template <typename T>
+  Status remove(std::string_view ns, std::string_view name, const DeleteOptions& options = {}) {
+    return raw_->remove(api::resource_of<T>(), ns, name, options);
+  }
+
+  /// Posts `body` (any kind: Binding, Eviction) to a subresource of T; the answer's body is dropped.
+  template <typename T, typename Body>
+  Status post(std::string_view ns, std::string_view name, std::string_view subresource, const Body& body) {
+    auto result = raw_->create(api::resource_of<T>(), ns, encode(body), name, subresource);
+    return result.ok() ? Status() : result.status();
+  }
+
+  RawClient& raw() { return *raw_; }
+  std::shared_ptr<RawClient> raw_pointer() { return raw_; }
+
+ private:
+  template <typename T>
+  std::string encode(const T& object) const {
+    return raw_->protobuf() ? api::encode_proto(object) : api::encode_json(object);
+  }
+  template <typename T>
+  Result<T> decode(Result<std::string> body) const {
+    if (!body.ok()) return body.status();
+    return raw_->protobuf() ? api::decode_proto<T>(*body) : api::decode_json<T>(*body);
+  }
+
+  std::shared_ptr<RawClient> raw_;
+};
+
+}  // namespace trireme::client

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "net/http.h"
+#include "net/tls.h"
+
+/// The calling side of HTTP: blocking, on the caller's thread.
+namespace trireme::net {
+
+/// A response whose body is read as it arrives (watches, logs). Used by one thread at a time.
+class ResponseStream {
+ public:
+  virtual ~ResponseStream() = default;
+  virtual int status() const = 0;
+  virtual const Headers& headers() const = 0;
+  /// The next bytes of the body, empty at its end. Blocks until there are some, a stop is requested
+  /// (Timeout), or `idle_timeout` passes without any (Timeout; zero: never).
+  virtual Result<std::string> read(std::stop_token stop, Duration idle_timeout = Duration::zero()) = 0;
+};
+
+/// Sends requests. Thread-safe. Failures (ServiceUnavailable, Timeout) mean no HTTP answer came; an answer with an error
+/// status is a Response.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual Result<Response> round_trip(const Request& request, std::stop_token stop = {}) = 0;
+  virtual Result<std::unique_ptr<ResponseStream>> open(const Request& request, std::stop_token stop = {}) = 0;
+};
+
+struct HttpTransportOptions {
+  std::string base_url;  ///< "https://127.0.0.1:6443"; the request's target is appended.
+  TlsClientOptions tls;
+  Duration connect_timeout = std::chrono::seconds(10);
+  Duration timeout = std::chrono::seconds(60);  ///< For a whole round trip; `open` applies it to the headers only.
+  size_t max_response_bytes = size_t{1} << 30;
+  size_t max_idle_connections = 8;
+};
+
+/// HTTP/1.1 over TCP, TLS, or a Unix socket ("unix:///path"), with kept-alive connections.
+Result<std::unique_ptr<Transport>> http_transport(HttpTransportOptions options);
+
+/// Calls `handler` in this process as `peer`, through the same authentication as a connection. `handler` must outlive
+/// the transport. Requests run on the calling thread; streams are pushed by whichever thread writes them.
+std::unique_ptr<Transport> in_process_transport(Handler& handler, Peer peer);
+
+}  // namespace trireme::net
