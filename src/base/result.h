@@ -12,17 +12,26 @@ namespace trireme {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                                    // NOLINT: implicit by intent
-  Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }    // NOLINT: implicit by intent
+  Result(T value) : value_(std::move(value)) {}                                  // NOLINT: implicit by intent
+  Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }  // NOLINT: implicit by intent
   Result(Reason reason, std::string message) : status_(reason, std::move(message)) {}
 
   bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
   const Status& status() const { return status_; }
 
-  T& value() & { assert(ok()); return *value_; }
-  const T& value() const& { assert(ok()); return *value_; }
-  T&& value() && { assert(ok()); return std::move(*value_); }
+  T& value() & {
+    assert(ok());
+    return *value_;
+  }
+  const T& value() const& {
+    assert(ok());
+    return *value_;
+  }
+  T&& value() && {
+    assert(ok());
+    return std::move(*value_);
+  }
   T value_or(T other) && { return ok() ? std::move(*value_) : std::move(other); }
 
   T& operator*() & { return value(); }
@@ -39,8 +48,8 @@ class [[nodiscard]] Result {
 }  // namespace trireme
 
 /// Returns from the enclosing function when `expression` (a Status) is a failure.
-#define TRY(expression)                                            \
-  do {                                                             \
+#define TRY(expression)                                                                      \
+  do {                                                                                       \
     if (::trireme::Status try_status_ = (expression); !try_status_.ok()) return try_status_; \
   } while (false)
 
