@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 BUILD=(g++ cmake ninja-build ccache mold pkg-config git python3 protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
-  libgrpc++-dev libfmt-dev libssl-dev libnghttp2-dev libsimdjson-dev libyaml-cpp-dev libre2-dev libsqlite3-dev
+  libgrpc++-dev libfmt-dev libssl-dev libnghttp2-dev libsimdjson-dev libyaml-cpp-dev libre2-dev libsqlite3-dev libmnl-dev
   zlib1g-dev libgtest-dev libgmock-dev libbenchmark-dev)
 # Beast and Asio; the first of these that the release has.
 BUILD_ANY=(libboost1.83-dev libboost1.81-dev)
