@@ -60,6 +60,8 @@ struct FieldInfo {
   FieldShape shape;
   bool omit_empty;
   bool required;  ///< Neither +optional nor omitempty: listed as required in OpenAPI.
+  bool empty_list = false;        ///< A list's `items`: written as [] when empty, never null.
+  bool nested_type_meta = false;  ///< Embedded kinds that upstream writes with kind and apiVersion (volumeClaimTemplates).
   const TypeInfo* type;      ///< Of a struct (or the struct in the container); else null.
   const ContainerOps* ops;   ///< Null for kPlain.
   std::string_view patch_strategy;   ///< "merge", "replace", "retainKeys", "merge,retainKeys"
@@ -82,6 +84,9 @@ struct TypeInfo {
   int32_t metadata_offset;       ///< Of its ObjectMeta; -1 when it has none
   int32_t list_metadata_offset;  ///< Of its ListMeta; -1 when it is no list
   std::span<const FieldInfo> fields;  ///< In declaration order, which is the JSON's order
+  std::span<const uint16_t> proto_order;  ///< Indexes into `fields` by ascending protobuf number
+  /// In JSON the struct stands for one of its fields, chosen by the value's type (apiextensions' JSONSchemaPropsOr…).
+  bool json_union = false;
   void (*construct)(void* storage);
   void (*destroy)(void* object);
   void* (*create)();

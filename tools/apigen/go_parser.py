@@ -45,7 +45,7 @@ class GoPackage:
 
 
 _IMPORT = re.compile(r'^(?:import\s+|\t)(?:([\w.]+)\s+)?"([^"]+)"$')
-_STRUCT = re.compile(r"^type (\w+) struct \{(\})?$")
+_STRUCT = re.compile(r"^type (\w+) struct ?\{(\})?$")
 _NAMED = re.compile(r"^type (\w+) (= )?([\w.\[\]*]+)$")
 _FIELD = re.compile(r"^\t(?:(\w+)\s+)?([\w.\[\]*{}]+)\s+`([^`]*)`\s*(?://.*)?$")
 _CONST = re.compile(r"^(?:const\s+|\t)(\w+)(?:\s+([\w.]+))?\s*=\s*(.+?)$")

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+namespace trireme::api {
+
+/// An optional struct on the heap that copies deeply: Go's pointer to a struct. The interface is std::optional's.
+/// `T` may be incomplete where a Box is declared, so types can contain themselves.
+template <typename T>
+class Box {
+ public:
+  Box() = default;
+  Box(T value) : value_(std::make_unique<T>(std::move(value))) {}  // NOLINT: implicit by intent
+  Box(const Box& other) : value_(other.value_ ? std::make_unique<T>(*other.value_) : nullptr) {}
+  Box(Box&& other) noexcept = default;
+  Box& operator=(const Box& other) {
+    if (this == &other) return *this;
+    if (value_ && other.value_) {
+      *value_ = *other.value_;
+    } else {
+      value_ = other.value_ ? std::make_unique<T>(*other.value_) : nullptr;
+    }
+    return *this;
+  }
+  Box& operator=(Box&& other) noexcept = default;
+  Box& operator=(T value) {
+    value_ = std::make_unique<T>(std::move(value));
+    return *this;
+  }
+
+  bool has_value() const { return value_ != nullptr; }
+  explicit operator bool() const { return value_ != nullptr; }
+  T& operator*() { return *value_; }
+  const T& operator*() const { return *value_; }
+  T* operator->() { return value_.get(); }
+  const T* operator->() const { return value_.get(); }
+  T& value() { return *value_; }
+  const T& value() const { return *value_; }
+  /// Null when empty.
+  T* get() { return value_.get(); }
+  const T* get() const { return value_.get(); }
+
+  /// Replaces the content by a value made from `arguments`.
+  template <typename... Arguments>
+  T& emplace(Arguments&&... arguments) {
+    value_ = std::make_unique<T>(std::forward<Arguments>(arguments)...);
+    return *value_;
+  }
+  /// The value, default-made first when there is none.
+  T& ensure() { return value_ ? *value_ : emplace(); }
+  void reset() { value_.reset(); }
+
+ private:
+  std::unique_ptr<T> value_;
+};
+
+}  // namespace trireme::api
