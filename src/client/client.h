@@ -20,10 +20,19 @@ namespace trireme::client {
 struct ListOptions {
   std::string label_selector;
   std::string field_selector;
-  std::string resource_version;        ///< "0": any recent state, from the server's cache
+  std::string resource_version;  ///< "0": any recent state, from the server's cache
   std::string resource_version_match;
   int64_t limit = 0;
   std::string continue_;
+  int64_t timeout_seconds = 0;  ///< The server ends a watch after this time; 0: when it likes.
+  bool allow_watch_bookmarks = false;
+  bool metadata_only = false;  ///< Ask for PartialObjectMetadata(List) instead of the kind itself.
+};
+
+/// Sent with server-side apply (`PatchType::kApply`); the manager also names the writer of other patches.
+struct PatchOptions {
+  std::string field_manager;
+  bool force = false;
 };
 
 struct DeleteOptions {
@@ -56,12 +65,19 @@ class RawClient {
   Result<std::string> update(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
                              std::string body, std::string_view subresource = {});
   Result<std::string> patch(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
-                            PatchType type, std::string body, std::string_view subresource = {});
+                            PatchType type, std::string body, std::string_view subresource = {},
+                            const PatchOptions& options = {});
   Status remove(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
                 const DeleteOptions& options = {});
-  /// Calls `each` for every event until the watch ends (OK), fails, a stop is requested, or `each` returns false.
-  Status watch(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options,
-               std::stop_token stop, const std::function<bool(RawWatchEvent)>& each);
+  /// Deletes everything that `selection` matches (its selectors only).
+  Status remove_collection(const api::ResourceInfo& resource, std::string_view ns, const DeleteOptions& options = {},
+                           const ListOptions& selection = {});
+  /// GET of any other path, such as "/version"; the answer as JSON.
+  Result<std::string> get_path(std::string target, std::stop_token stop = {});
+  /// Calls `each` for every event, in order, on this thread, until the watch ends (OK), fails, a stop is requested, or
+  /// `each` returns false.
+  Status watch(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options, std::stop_token stop,
+               const std::function<bool(RawWatchEvent)>& each);
 
   bool protobuf() const { return protobuf_; }
   net::Transport& transport() { return *transport_; }
@@ -69,7 +85,8 @@ class RawClient {
 
  private:
   Result<std::string> send(net::Request request, std::stop_token stop = {});
-  net::Request make_request(std::string method, std::string target, std::string body, std::string_view content_type) const;
+  net::Request make_request(std::string method, std::string target, std::string body,
+                            std::string_view content_type) const;
 
   std::shared_ptr<net::Transport> transport_;
   std::string user_agent_;
@@ -94,7 +111,13 @@ class Client {
 
   template <typename T>
   Result<T> create(const T& object) {
-    return decode<T>(raw_->create(api::resource_of<T>(), object.metadata.namespace_, encode(object)));
+    return create_in(object.metadata.namespace_, object);
+  }
+
+  /// Creates in `ns`, which the object itself need not name.
+  template <typename T>
+  Result<T> create_in(std::string_view ns, const T& object) {
+    return decode<T>(raw_->create(api::resource_of<T>(), ns, encode(object)));
   }
 
   template <typename T>
@@ -115,8 +138,8 @@ class Client {
 
   template <typename T>
   Result<T> patch(std::string_view ns, std::string_view name, PatchType type, std::string body,
-                  std::string_view subresource = {}) {
-    return decode<T>(raw_->patch(api::resource_of<T>(), ns, name, type, std::move(body), subresource));
+                  std::string_view subresource = {}, const PatchOptions& options = {}) {
+    return decode<T>(raw_->patch(api::resource_of<T>(), ns, name, type, std::move(body), subresource, options));
   }
 
   template <typename T>

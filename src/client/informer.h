@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,7 +21,8 @@ struct ObjectKey {
 };
 ObjectKey split_key(std::string_view key);
 
-/// What handlers are told. Called on the informer's thread, one at a time: they only enqueue keys and return.
+/// What handlers are told. Called one at a time: they only enqueue keys and return. They run on the informer's thread;
+/// for objects that were there before the handler, on the thread that adds it.
 /// `before` is null when added; `after` is null when deleted.
 template <typename T>
 using EventHandler = std::function<void(const std::shared_ptr<const T>& before, const std::shared_ptr<const T>& after)>;
@@ -40,15 +42,21 @@ class Informer {
     ObjectKey parts = split_key(key);
     return get(parts.ns, parts.name);
   }
+  /// In the order of their keys.
   virtual std::vector<Pointer> list(std::string_view ns = {}) const = 0;
 
   /// Objects for which `index(object)` gave `value`; an index must be added before the informer starts.
+  /// Adding an index of a name that is there already does nothing: an index is known by its name.
   using IndexFunction = std::function<std::vector<std::string>(const T&)>;
   virtual void add_index(std::string name, IndexFunction index) = 0;
   virtual std::vector<Pointer> by_index(std::string_view name, std::string_view value) const = 0;
 
   /// Existing objects are reported as added. Handlers live as long as the informer.
   virtual void add_handler(EventHandler<T> handler) = 0;
+
+  /// The resource version that the cache has reached: an object written at this or an earlier version is in it (or
+  /// gone again). 0 before the first list.
+  virtual uint64_t version() const = 0;
 
   /// True once the first list has been delivered to the cache.
   virtual bool synced() const = 0;

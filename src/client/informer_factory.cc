@@ -1,0 +1,62 @@
+#include "client/informer_factory.h"
+
+namespace trireme::client {
+
+InformerFactory::~InformerFactory() { stop(); }
+
+InformerFactory::Entry& InformerFactory::find_or_make(const api::ResourceInfo& resource, const Scope& scope,
+                                                      AnyTransform transform) {
+  Entry& entry = entries_[{&resource, scope}];
+  if (!entry.reflector) {
+    const api::TypeInfo* type =
+        scope.metadata_only ? &api::type_info<api::metav1::PartialObjectMetadata>() : resource.type;
+    auto trimmed = [type, transform = std::move(transform)](void* object) {
+      auto& managed = metadata_in(*type, object).managed_fields;
+      std::remove_reference_t<decltype(managed)>().swap(managed);
+      if (transform) transform(object);
+    };
+    entry.reflector = std::make_shared<Reflector>(client_, clock_, resource, scope, std::move(trimmed));
+  }
+  return entry;
+}
+
+std::shared_ptr<Reflector> InformerFactory::metadata(
+    const api::ResourceInfo& resource, std::function<void(api::metav1::PartialObjectMetadata&)> transform) {
+  const std::lock_guard lock(mutex_);
+  if (const auto typed = entries_.find({&resource, Scope{}}); typed != entries_.end()) return typed->second.reflector;
+  AnyTransform any;
+  if (transform) {
+    any = [transform = std::move(transform)](void* object) {
+      transform(*static_cast<api::metav1::PartialObjectMetadata*>(object));
+    };
+  }
+  Scope scope;
+  scope.metadata_only = true;
+  return find_or_make(resource, scope, std::move(any)).reflector;
+}
+
+std::vector<std::shared_ptr<Reflector>> InformerFactory::reflectors() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Reflector>> out;
+  for (const auto& [key, entry] : entries_) out.push_back(entry.reflector);
+  return out;
+}
+
+void InformerFactory::start() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, entry] : entries_) entry.reflector->start();
+}
+
+bool InformerFactory::wait_synced(std::stop_token stop) {
+  for (const auto& reflector : reflectors()) {
+    if (reflector->started() && !reflector->wait_synced(stop)) return false;
+  }
+  return true;
+}
+
+void InformerFactory::stop() {
+  for (const auto& reflector : reflectors()) reflector->request_stop();
+  for (const auto& reflector : reflectors()) reflector->join();
+}
+
+}  // namespace trireme::client

@@ -1,0 +1,260 @@
+#include "client/reflector.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "base/log.h"
+#include "client/watch_frames.h"
+
+namespace trireme::client {
+namespace {
+
+constexpr Duration kFirstBackoff = std::chrono::milliseconds(800);
+constexpr Duration kLastBackoff = std::chrono::seconds(30);
+constexpr Duration kBackoffReset = std::chrono::minutes(2);
+constexpr int64_t kShortestWatchSeconds = 300;
+
+bool expired(const Status& status) { return status.is(Reason::kExpired) || status.is(Reason::kGone); }
+
+bool is_envelope(std::string_view body) { return body.starts_with(std::string_view("k8s\0", 4)); }
+
+struct ObjectDeleter {
+  const api::TypeInfo* type;
+  void operator()(const void* object) const { type->remove(const_cast<void*>(object)); }
+};
+
+}  // namespace
+
+Reflector::Reflector(std::shared_ptr<RawClient> client, std::shared_ptr<Clock> clock, const api::ResourceInfo& resource,
+                     Scope scope, AnyTransform transform)
+    : client_(std::move(client)),
+      clock_(std::move(clock)),
+      resource_(resource),
+      type_(scope.metadata_only ? api::type_info<api::metav1::PartialObjectMetadata>() : *resource.type),
+      scope_(std::move(scope)),
+      transform_(std::move(transform)) {}
+
+Reflector::~Reflector() = default;
+
+void Reflector::start() {
+  if (started_.exchange(true)) return;
+  thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+}
+
+void Reflector::request_stop() { thread_.request_stop(); }
+
+void Reflector::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Reflector::synced() const {
+  const std::lock_guard lock(synced_mutex_);
+  return synced_;
+}
+
+bool Reflector::wait_synced(std::stop_token stop) const {
+  std::unique_lock lock(synced_mutex_);
+  return synced_changed_.wait(lock, stop, [this] { return synced_; });
+}
+
+void Reflector::add_handler(Handler handler) {
+  const std::lock_guard lock(delivery_mutex_);
+  for (const AnyPointer& object : cache_.list({})) handler(nullptr, object);
+  handlers_.push_back(std::move(handler));
+}
+
+void Reflector::deliver(const AnyPointer& before, const AnyPointer& after) {
+  for (const Handler& handler : handlers_) handler(before, after);
+}
+
+void Reflector::reach(const std::string& version) {
+  version_ = version;
+  uint64_t number = 0;
+  std::from_chars(version.data(), version.data() + version.size(), number);
+  reached_ = number;
+}
+
+Duration Reflector::jittered(Duration base) {
+  return base + Duration(static_cast<int64_t>(static_cast<double>(base.count()) *
+                                              std::uniform_real_distribution<double>(0, 1)(random_)));
+}
+
+void Reflector::run(std::stop_token stop) {
+  Duration backoff = kFirstBackoff;
+  Duration last_failure = clock_->monotonic();
+  bool listed = false;
+  bool reported = false;
+  while (!stop.stop_requested()) {
+    Status status;
+    if (!listed) {
+      status = list(stop);
+      listed = status.ok();
+    } else {
+      status = watch(stop);
+    }
+    if (stop.stop_requested()) return;
+    if (status.ok()) {
+      reported = false;
+      continue;
+    }
+    if (expired(status)) {
+      // The first list may ask for any state; after an expiry only the newest is sure to be watchable.
+      version_.clear();
+      listed = false;
+    }
+    // One line for a run of failures: a server that is away for long must not fill the log.
+    if (!reported) {
+      log::warning("Cannot follow a resource; trying again", {{"resource", resource_.resource}, {"error", status}});
+      reported = true;
+    }
+    const Duration now = clock_->monotonic();
+    if (now - last_failure > kBackoffReset) backoff = kFirstBackoff;
+    last_failure = now;
+    if (!clock_->sleep_for(jittered(backoff), stop)) return;
+    backoff = std::min(backoff * 2, kLastBackoff);
+  }
+}
+
+AnyPointer Reflector::adopt(void* object) {
+  if (transform_) transform_(object);
+  return AnyPointer(object, ObjectDeleter{&type_});
+}
+
+Result<AnyPointer> Reflector::decode_object(std::string_view body) {
+  std::unique_ptr<void, ObjectDeleter> object(type_.create(), ObjectDeleter{&type_});
+  if (is_envelope(body)) {
+    TRY_ASSIGN(api::UnwrappedProto unwrapped, api::unwrap_proto(body));
+    TRY(api::parse_proto(type_, unwrapped.raw, object.get()));
+  } else {
+    TRY(api::parse_json(type_, body, object.get()));
+  }
+  return adopt(object.release());
+}
+
+Status Reflector::decode_list(const std::string& body, std::vector<AnyPointer>& items, std::string& version) {
+  if (is_envelope(body)) {
+    // Every list kind is {metadata = 1, items = 2}; decoding item by item avoids holding the list twice.
+    TRY_ASSIGN(api::UnwrappedProto unwrapped, api::unwrap_proto(body));
+    return each_proto_field(unwrapped.raw, [&](uint64_t field, std::string_view bytes) -> Status {
+      if (field == 1) {
+        api::metav1::ListMeta metadata;
+        TRY(api::parse_proto(api::type_info<api::metav1::ListMeta>(), bytes, &metadata));
+        version = metadata.resource_version;
+      } else if (field == 2) {
+        std::unique_ptr<void, ObjectDeleter> object(type_.create(), ObjectDeleter{&type_});
+        TRY(api::parse_proto(type_, bytes, object.get()));
+        items.push_back(adopt(object.release()));
+      }
+      return {};
+    });
+  }
+  const api::TypeInfo& list_type =
+      scope_.metadata_only ? api::type_info<api::metav1::PartialObjectMetadataList>() : *resource_.list_type;
+  std::unique_ptr<void, ObjectDeleter> list(list_type.create(), ObjectDeleter{&list_type});
+  TRY(api::parse_json(list_type, body, list.get()));
+  const char* base = static_cast<const char*>(list.get());
+  version = reinterpret_cast<const api::metav1::ListMeta*>(base + list_type.list_metadata_offset)->resource_version;
+  for (const api::FieldInfo& field : list_type.fields) {
+    if (field.json_name != "items") continue;
+    const size_t count = field.ops->size(base + field.offset);
+    for (size_t i = 0; i < count; ++i) items.push_back(adopt(type_.clone(field.ops->at(base + field.offset, i))));
+  }
+  return {};
+}
+
+Status Reflector::list(std::stop_token stop) {
+  ListOptions options;
+  options.label_selector = scope_.label_selector;
+  options.field_selector = scope_.field_selector;
+  options.resource_version = version_;
+  options.metadata_only = scope_.metadata_only;
+  std::vector<AnyPointer> items;
+  std::string version;
+  {
+    TRY_ASSIGN(const std::string body, client_->list(resource_, scope_.ns, options, stop));
+    TRY(decode_list(body, items, version));
+  }
+  replace(std::move(items));
+  reach(version);
+  {
+    const std::lock_guard lock(synced_mutex_);
+    synced_ = true;
+  }
+  synced_changed_.notify_all();
+  return {};
+}
+
+void Reflector::replace(std::vector<AnyPointer> items) {
+  const std::lock_guard lock(delivery_mutex_);
+  std::set<std::string> gone;
+  for (std::string& key : cache_.keys()) gone.insert(gone.end(), std::move(key));
+  for (const AnyPointer& object : items) {
+    const auto& meta = metadata(object);
+    const std::string key = key_of(meta);
+    gone.erase(key);
+    AnyPointer before = cache_.put(key, object);
+    if (before && metadata(before).uid != meta.uid) {
+      // Deleted and made anew while nobody watched: two events, not a change.
+      deliver(before, nullptr);
+      before = nullptr;
+    }
+    if (!before || metadata(before).resource_version != meta.resource_version) deliver(before, object);
+  }
+  for (const std::string& key : gone) deliver(cache_.remove(key), nullptr);
+}
+
+Status Reflector::watch(std::stop_token stop) {
+  ListOptions options;
+  options.label_selector = scope_.label_selector;
+  options.field_selector = scope_.field_selector;
+  options.resource_version = version_;
+  options.metadata_only = scope_.metadata_only;
+  options.allow_watch_bookmarks = true;
+  options.timeout_seconds =
+      kShortestWatchSeconds + std::uniform_int_distribution<int64_t>(0, kShortestWatchSeconds)(random_);
+  const Duration begin = clock_->monotonic();
+  size_t events = 0;
+  Status failure;
+  Status ended = client_->watch(resource_, scope_.ns, options, stop, [&](const RawWatchEvent& event) {
+    ++events;
+    failure = on_event(event);
+    return failure.ok();
+  });
+  if (!failure.ok()) return failure;
+  if (ended.ok() && events == 0 && clock_->monotonic() - begin < std::chrono::seconds(1)) {
+    return Status::unavailable("the watch ended at once without an event");
+  }
+  return ended;
+}
+
+Status Reflector::on_event(const RawWatchEvent& event) {
+  if (event.type == "ERROR") {
+    Status status = decode_status(event.object);
+    return status.ok() ? Status::internal("the watch reported an error without a Status") : status;
+  }
+  TRY_ASSIGN(const AnyPointer object, decode_object(event.object));
+  const auto& meta = metadata(object);
+  if (event.type == "BOOKMARK") {
+    reach(meta.resource_version);
+    return {};
+  }
+  const std::string key = key_of(meta);
+  {
+    const std::lock_guard lock(delivery_mutex_);
+    if (event.type == "DELETED") {
+      // Handlers get the last state as the deletion told it, whatever the cache held.
+      cache_.remove(key);
+      deliver(object, nullptr);
+    } else if (event.type == "ADDED" || event.type == "MODIFIED") {
+      const AnyPointer before = cache_.put(key, object);
+      deliver(before, object);
+    } else {
+      return Status::internal("unknown watch event type " + event.type);
+    }
+  }
+  reach(meta.resource_version);
+  return {};
+}
+
+}  // namespace trireme::client

@@ -1,0 +1,181 @@
+#include "controllers/replicas/replica_controller.h"
+
+#include <algorithm>
+
+#include "api/types/appsv1.h"
+#include "api/validation/equal.h"
+#include "controllers/support/pods.h"
+
+namespace trireme::controllers {
+namespace {
+
+using api::corev1::Pod;
+
+/// Pods by the UID of their controller; those without one stand under "orphan/NAMESPACE".
+constexpr std::string_view kByController = "controller";
+
+std::string orphans_of(std::string_view ns) { return "orphan/" + std::string(ns); }
+
+template <typename T>
+struct Kind;
+
+template <>
+struct Kind<api::corev1::ReplicationController> {
+  using Object = api::corev1::ReplicationController;
+  using Condition = api::corev1::ReplicationControllerCondition;
+  static api::LabelSelector selector(const Object& object) {
+    return object.spec.selector.empty() ? api::LabelSelector::nothing()
+                                        : api::LabelSelector::from_map(object.spec.selector);
+  }
+  static const api::corev1::PodTemplateSpec* pod_template(const Object& object) {
+    return object.spec.template_ ? &*object.spec.template_ : nullptr;
+  }
+};
+
+template <>
+struct Kind<api::appsv1::ReplicaSet> {
+  using Object = api::appsv1::ReplicaSet;
+  using Condition = api::appsv1::ReplicaSetCondition;
+  static api::LabelSelector selector(const Object& object) {
+    if (!object.spec.selector) return api::LabelSelector::nothing();
+    auto parsed = api::LabelSelector::from(*object.spec.selector);
+    return parsed.ok() && !parsed->empty() ? std::move(*parsed) : api::LabelSelector::nothing();
+  }
+  static const api::corev1::PodTemplateSpec* pod_template(const Object& object) { return &object.spec.template_; }
+};
+
+template <typename T>
+ReplicaOwner owner_of(const T& object) {
+  ReplicaOwner owner;
+  owner.reference = client::reference_to(object);
+  owner.deleting = object.metadata.deletion_timestamp.has_value();
+  owner.selector = Kind<T>::selector(object);
+  owner.pod_template = Kind<T>::pod_template(object);
+  owner.replicas = object.spec.replicas.value_or(1);
+  owner.min_ready_seconds = object.spec.min_ready_seconds;
+  return owner;
+}
+
+template <typename T>
+void set_failure_condition(T& object, const ReplicaManager::Scaling& scaling, WallTime now) {
+  constexpr std::string_view kReplicaFailure = "ReplicaFailure";
+  auto& conditions = object.status.conditions;
+  const auto found = std::ranges::find_if(conditions, [&](const auto& each) { return each.type == kReplicaFailure; });
+  if (scaling.failure_reason.empty()) {
+    if (found != conditions.end()) conditions.erase(found);
+    return;
+  }
+  // While it goes on failing for the same reason the condition stays as it is.
+  if (found != conditions.end() && found->reason == scaling.failure_reason) return;
+  if (found != conditions.end()) conditions.erase(found);
+  typename Kind<T>::Condition condition;
+  condition.type = kReplicaFailure;
+  condition.status = api::corev1::kConditionTrue;
+  condition.last_transition_time = api::Time(now);
+  condition.reason = scaling.failure_reason;
+  condition.message = scaling.failure.message();
+  conditions.push_back(std::move(condition));
+}
+
+}  // namespace
+
+template <typename T>
+ReplicaController<T>::ReplicaController(const ControllerContext& context, std::string name, std::string component)
+    : Controller(context, std::move(name), 5),
+      owners_(context.informers->informer<T>()),
+      pods_(context.informers->informer<Pod>()),
+      manager_(context.client, context.clock, context.events->recorder(std::move(component))) {
+  pods_.add_index(std::string(kByController), [](const Pod& pod) -> std::vector<std::string> {
+    const auto* controller = controller_of(pod.metadata);
+    return {controller ? controller->uid : orphans_of(pod.metadata.namespace_)};
+  });
+  owners_.add_handler([this](const Pointer& before, const Pointer& after) {
+    if (!after) manager_.forget(before->metadata.uid);
+    this->enqueue(client::key_of((after ? after : before)->metadata));
+  });
+  pods_.add_handler([this](const PodPointer& before, const PodPointer& after) { on_pod(before, after); });
+}
+
+template <typename T>
+void ReplicaController<T>::enqueue_owner(const Pod& pod) {
+  const auto* controller = controller_of(pod.metadata);
+  if (!controller || controller->kind != api::type_info<T>().kind) return;
+  const Pointer owner = owners_.get(pod.metadata.namespace_, controller->name);
+  if (owner && owner->metadata.uid == controller->uid) this->enqueue(client::key_of(owner->metadata));
+}
+
+template <typename T>
+void ReplicaController<T>::enqueue_matching(const Pod& pod) {
+  for (const Pointer& owner : owners_.list(pod.metadata.namespace_)) {
+    if (Kind<T>::selector(*owner).matches(pod.metadata.labels)) this->enqueue(client::key_of(owner->metadata));
+  }
+}
+
+template <typename T>
+void ReplicaController<T>::on_pod(const PodPointer& before, const PodPointer& after) {
+  if (!after) {
+    enqueue_owner(*before);
+    return;
+  }
+  const auto* old_owner = before ? controller_of(before->metadata) : nullptr;
+  const auto* new_owner = controller_of(after->metadata);
+  const bool moved = old_owner && (!new_owner || new_owner->uid != old_owner->uid);
+  if (moved) enqueue_owner(*before);
+  if (new_owner) {
+    enqueue_owner(*after);
+  } else if (!before || moved || before->metadata.labels != after->metadata.labels) {
+    enqueue_matching(*after);
+  }
+}
+
+template <typename T>
+std::vector<PodPointer> ReplicaController<T>::candidates(const T& object) const {
+  std::vector<PodPointer> out = pods_.by_index(kByController, object.metadata.uid);
+  for (PodPointer& orphan : pods_.by_index(kByController, orphans_of(object.metadata.namespace_))) {
+    out.push_back(std::move(orphan));
+  }
+  return out;
+}
+
+template <typename T>
+Result<Outcome> ReplicaController<T>::reconcile(const std::string& key) {
+  const Pointer object = owners_.get(key);
+  if (!object) return Outcome::done();
+  const ReplicaOwner owner = owner_of(*object);
+  // Read before the candidates: a version read after them could claim more than they show.
+  const uint64_t cache_version = pods_.version();
+  const auto confirm = [&]() -> Status {
+    TRY_ASSIGN(const T fresh, this->client().template get<T>(object->metadata.namespace_, object->metadata.name));
+    if (fresh.metadata.uid != object->metadata.uid) return {Reason::kConflict, "the owner was deleted and made anew"};
+    if (fresh.metadata.deletion_timestamp) return {Reason::kConflict, "the owner is being deleted"};
+    return {};
+  };
+  TRY_ASSIGN(const std::vector<PodPointer> active, manager_.claim(owner, candidates(*object), cache_version, confirm));
+  ReplicaManager::Scaling scaling;
+  if (!owner.deleting) scaling = manager_.scale(owner, active);
+  const ReplicaCounts counts = count_replicas(owner, active, this->clock().now());
+  TRY(write_status(*object, counts, scaling));
+  if (!scaling.failure.ok()) return scaling.failure;
+  return counts.next_available ? Outcome::again_after(*counts.next_available) : Outcome::done();
+}
+
+template <typename T>
+Status ReplicaController<T>::write_status(T object, const ReplicaCounts& counts,
+                                          const ReplicaManager::Scaling& scaling) {
+  const auto before = object.status;
+  object.status.replicas = counts.replicas;
+  object.status.fully_labeled_replicas = counts.fully_labeled;
+  object.status.ready_replicas = counts.ready;
+  object.status.available_replicas = counts.available;
+  object.status.observed_generation = object.metadata.generation;
+  set_failure_condition(object, scaling, this->clock().now());
+  if (api::validation::semantic_equal(before, object.status)) return {};
+  const auto written = this->client().update_status(object);
+  if (written.ok() || written.status().is(Reason::kNotFound)) return {};
+  return written.status();
+}
+
+template class ReplicaController<api::corev1::ReplicationController>;
+template class ReplicaController<api::appsv1::ReplicaSet>;
+
+}  // namespace trireme::controllers

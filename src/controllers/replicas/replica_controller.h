@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "controllers/replicas/replica_manager.h"
+#include "controllers/runtime/controller.h"
+
+namespace trireme::controllers {
+
+/// ReplicationController and ReplicaSet: the same controller over two kinds. `T` is instantiated for both in the
+/// source. https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller/
+template <typename T>
+class ReplicaController final : public Controller {
+ public:
+  /// `component` signs the events.
+  ReplicaController(const ControllerContext& context, std::string name, std::string component);
+
+  Result<Outcome> reconcile(const std::string& key) override;
+
+ private:
+  using Pointer = std::shared_ptr<const T>;
+  void on_pod(const PodPointer& before, const PodPointer& after);
+  void enqueue_owner(const api::corev1::Pod& pod);
+  void enqueue_matching(const api::corev1::Pod& pod);
+  std::vector<PodPointer> candidates(const T& object) const;
+  Status write_status(T object, const ReplicaCounts& counts, const ReplicaManager::Scaling& scaling);
+
+  client::Informer<T>& owners_;
+  client::Informer<api::corev1::Pod>& pods_;
+  ReplicaManager manager_;
+};
+
+}  // namespace trireme::controllers

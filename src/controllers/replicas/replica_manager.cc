@@ -1,0 +1,299 @@
+#include "controllers/replicas/replica_manager.h"
+
+#include <algorithm>
+#include <cmath>
+#include <future>
+#include <map>
+
+#include "api/names.h"
+#include "api/value.h"
+#include "base/log.h"
+#include "controllers/support/pods.h"
+
+namespace trireme::controllers {
+
+using api::corev1::Pod;
+
+namespace {
+
+api::metav1::OwnerReference owner_reference(const ReplicaOwner& owner) {
+  api::metav1::OwnerReference reference;
+  reference.api_version = owner.reference.api_version;
+  reference.kind = owner.reference.kind;
+  reference.name = owner.reference.name;
+  reference.uid = owner.reference.uid;
+  reference.controller = true;
+  reference.block_owner_deletion = true;
+  return reference;
+}
+
+int phase_rank(const Pod& pod) {
+  if (pod.status.phase == api::corev1::kPodPending) return 0;
+  return pod.status.phase == api::corev1::kPodRunning ? 2 : 1;
+}
+
+int32_t most_restarts(const Pod& pod) {
+  int32_t most = 0;
+  for (const auto& container : pod.status.container_statuses) most = std::max(most, container.restart_count);
+  return most;
+}
+
+/// Ages count by powers of ten: among pods of about the same age the choice is left to chance (here: the UID), so that
+/// a rollout does not always lose its youngest.
+int age_rank(std::optional<WallTime> since, WallTime now) {
+  if (!since || *since > now) return -1;
+  const double seconds = std::chrono::duration<double>(now - *since).count();
+  return seconds < 1 ? 0 : static_cast<int>(std::log10(seconds));
+}
+
+std::optional<WallTime> created_at(const Pod& pod) {
+  if (!pod.metadata.creation_timestamp) return std::nullopt;
+  return pod.metadata.creation_timestamp.wall();
+}
+
+struct Ranked {
+  PodPointer pod;
+  bool assigned;
+  int phase;
+  bool ready;
+  int32_t cost;
+  int crowd;  ///< Related pods on the same node.
+  int ready_age;
+  int32_t restarts;
+  int age;
+};
+
+bool deleted_before(const Ranked& a, const Ranked& b) {
+  if (a.assigned != b.assigned) return !a.assigned;
+  if (a.phase != b.phase) return a.phase < b.phase;
+  if (a.ready != b.ready) return !a.ready;
+  if (a.cost != b.cost) return a.cost < b.cost;
+  if (a.crowd != b.crowd) return a.crowd > b.crowd;
+  if (a.ready && a.ready_age != b.ready_age) return a.ready_age < b.ready_age;
+  if (a.restarts != b.restarts) return a.restarts > b.restarts;
+  if (a.age != b.age) return a.age < b.age;
+  return a.pod->metadata.uid < b.pod->metadata.uid;
+}
+
+bool namespace_is_ending(const Status& status) {
+  return std::ranges::any_of(status.details().causes, [](const StatusCause& cause) {
+    return cause.type == api::corev1::kNamespaceTerminatingCause;
+  });
+}
+
+}  // namespace
+
+Claim claim_of(const ReplicaOwner& owner, const Pod& pod) {
+  const auto* controller = controller_of(pod.metadata);
+  const bool matches = owner.selector.matches(pod.metadata.labels);
+  if (controller) {
+    if (controller->uid != owner.reference.uid) return Claim::kIgnore;
+    if (matches) return Claim::kOwned;
+    return owner.deleting ? Claim::kIgnore : Claim::kRelease;
+  }
+  if (owner.deleting || !matches || pod.metadata.deletion_timestamp) return Claim::kIgnore;
+  return Claim::kAdopt;
+}
+
+Pod pod_from_template(const ReplicaOwner& owner) {
+  Pod pod;
+  const auto& from = *owner.pod_template;
+  const std::string prefix = owner.reference.name + "-";
+  // A name that is too long or odd for a prefix with a dash is used as it is.
+  pod.metadata.generate_name = api::is_dns1123_subdomain(prefix + "x") ? prefix : owner.reference.name;
+  pod.metadata.namespace_ = owner.reference.namespace_;
+  pod.metadata.labels = from.metadata.labels;
+  pod.metadata.annotations = from.metadata.annotations;
+  pod.metadata.finalizers = from.metadata.finalizers;
+  pod.metadata.owner_references.push_back(owner_reference(owner));
+  pod.spec = from.spec;
+  return pod;
+}
+
+std::vector<PodPointer> choose_for_deletion(std::vector<PodPointer> pods, std::span<const PodPointer> related,
+                                            size_t count, WallTime now) {
+  if (count >= pods.size()) return pods;
+  std::map<std::string, int> crowds;
+  for (const PodPointer& pod : related) {
+    if (is_active(*pod)) ++crowds[pod->spec.node_name];
+  }
+  std::vector<Ranked> ranked;
+  ranked.reserve(pods.size());
+  for (PodPointer& pod : pods) {
+    Ranked entry{pod,
+                 !pod->spec.node_name.empty(),
+                 phase_rank(*pod),
+                 is_ready(*pod),
+                 deletion_cost(*pod),
+                 crowds[pod->spec.node_name],
+                 age_rank(ready_since(*pod), now),
+                 most_restarts(*pod),
+                 age_rank(created_at(*pod), now)};
+    ranked.push_back(std::move(entry));
+  }
+  std::ranges::sort(ranked, deleted_before);
+  std::vector<PodPointer> chosen;
+  for (size_t i = 0; i < count; ++i) chosen.push_back(std::move(ranked[i].pod));
+  return chosen;
+}
+
+BatchResult slow_start(size_t count, const std::function<Status()>& make) {
+  // Calls of one batch share these few threads; the server answers faster than one caller can ask.
+  constexpr size_t kParallel = 4;
+  BatchResult result;
+  size_t left = count;
+  for (size_t batch = 1; left > 0 && result.failure.ok(); batch *= 2) {
+    size_t now = std::min(batch, left);
+    left -= now;
+    while (now > 0) {
+      const size_t together = std::min(kParallel, now);
+      now -= together;
+      std::vector<std::future<Status>> others;
+      for (size_t i = 1; i < together; ++i) others.push_back(std::async(std::launch::async, make));
+      std::vector<Status> statuses{make()};
+      for (auto& other : others) statuses.push_back(other.get());
+      for (Status& status : statuses) {
+        if (status.ok()) {
+          ++result.succeeded;
+        } else if (result.failure.ok()) {
+          result.failure = std::move(status);
+        }
+      }
+    }
+  }
+  return result;
+}
+
+ReplicaCounts count_replicas(const ReplicaOwner& owner, std::span<const PodPointer> active, WallTime now) {
+  ReplicaCounts counts;
+  api::LabelSelector template_labels;
+  if (owner.pod_template) template_labels = api::LabelSelector::from_map(owner.pod_template->metadata.labels);
+  for (const PodPointer& pod : active) {
+    ++counts.replicas;
+    if (template_labels.matches(pod->metadata.labels)) ++counts.fully_labeled;
+    if (!is_ready(*pod)) continue;
+    ++counts.ready;
+    Duration due{};
+    if (is_available(*pod, std::chrono::seconds(owner.min_ready_seconds), now, &due)) {
+      ++counts.available;
+    } else if (!counts.next_available || due < *counts.next_available) {
+      counts.next_available = due;
+    }
+  }
+  return counts;
+}
+
+Result<std::vector<PodPointer>> ReplicaManager::claim(const ReplicaOwner& owner, std::vector<PodPointer> candidates,
+                                                      uint64_t cache_version, const std::function<Status()>& confirm) {
+  std::vector<PodPointer> mine;
+  Status failure;
+  std::optional<Status> confirmed;
+  for (PodPointer& pod : recent_.apply(owner.reference.uid, std::move(candidates), cache_version)) {
+    if (!is_active(*pod)) continue;
+    switch (claim_of(owner, *pod)) {
+      case Claim::kIgnore:
+        break;
+      case Claim::kOwned:
+        mine.push_back(std::move(pod));
+        break;
+      case Claim::kAdopt: {
+        if (!confirmed) confirmed = confirm();
+        Status status = confirmed->ok() ? adopt(owner, *pod) : *confirmed;
+        if (status.ok()) {
+          mine.push_back(std::move(pod));
+        } else if (!status.is(Reason::kNotFound)) {
+          failure = status;
+        }
+        break;
+      }
+      case Claim::kRelease:
+        // Gone, or another pod by now: nothing to release.
+        if (Status status = release(owner, *pod);
+            !status.ok() && !status.is(Reason::kNotFound) && !status.is(Reason::kInvalid)) {
+          failure = status;
+        }
+        break;
+    }
+  }
+  if (!failure.ok()) return failure;
+  return mine;
+}
+
+ReplicaManager::Scaling ReplicaManager::scale(const ReplicaOwner& owner, const std::vector<PodPointer>& active) {
+  const auto wanted = static_cast<size_t>(std::max(owner.replicas, 0));
+  if (active.size() < wanted) {
+    if (!owner.pod_template) return {};
+    const size_t count = std::min(wanted - active.size(), kBurst);
+    log::debug("Creating replicas", {{"owner", owner.reference.name}, {"have", active.size()}, {"want", wanted}});
+    BatchResult made = slow_start(count, [&] { return create_one(owner); });
+    if (made.failure.ok() || namespace_is_ending(made.failure)) return {};
+    return {"FailedCreate", std::move(made.failure)};
+  }
+  if (active.size() > wanted) {
+    const size_t count = std::min(active.size() - wanted, kBurst);
+    log::debug("Deleting replicas", {{"owner", owner.reference.name}, {"have", active.size()}, {"want", wanted}});
+    Scaling out;
+    for (const PodPointer& pod : choose_for_deletion(active, active, count, clock_->now())) {
+      if (Status status = delete_one(owner, *pod); !status.ok()) out = {"FailedDelete", std::move(status)};
+    }
+    return out;
+  }
+  return {};
+}
+
+Status ReplicaManager::create_one(const ReplicaOwner& owner) {
+  Result<Pod> made = client_.create(pod_from_template(owner));
+  if (!made.ok()) {
+    if (!namespace_is_ending(made.status())) {
+      events_.warning(owner.reference, "FailedCreate", "Error creating: " + made.status().message());
+    }
+    return made.status();
+  }
+  events_.normal(owner.reference, "SuccessfulCreate", "Created pod: " + made->metadata.name);
+  recent_.created(owner.reference.uid, std::move(*made));
+  return {};
+}
+
+Status ReplicaManager::delete_one(const ReplicaOwner& owner, const Pod& pod) {
+  client::DeleteOptions options;
+  options.uid = pod.metadata.uid;
+  Status status = client_.remove<Pod>(pod.metadata.namespace_, pod.metadata.name, options);
+  if (!status.ok() && !status.is(Reason::kNotFound)) {
+    events_.warning(owner.reference, "FailedDelete", "Error deleting: " + status.message());
+    return status;
+  }
+  recent_.deleted(owner.reference.uid, pod.metadata.uid);
+  if (status.ok()) events_.normal(owner.reference, "SuccessfulDelete", "Deleted pod: " + pod.metadata.name);
+  return {};
+}
+
+Status ReplicaManager::adopt(const ReplicaOwner& owner, const Pod& pod) {
+  api::Value reference = api::Value::object();
+  reference["apiVersion"] = owner.reference.api_version;
+  reference["kind"] = owner.reference.kind;
+  reference["name"] = owner.reference.name;
+  reference["uid"] = owner.reference.uid;
+  reference["controller"] = true;
+  reference["blockOwnerDeletion"] = true;
+  api::Value patch = api::Value::object();
+  patch["metadata"]["ownerReferences"] = api::Value::Array{std::move(reference)};
+  // The UID makes the patch fail when the name belongs to another pod by now.
+  patch["metadata"]["uid"] = pod.metadata.uid;
+  auto result = client_.patch<Pod>(pod.metadata.namespace_, pod.metadata.name, client::PatchType::kStrategicMerge,
+                                   api::to_json(patch));
+  return result.ok() ? Status() : result.status();
+}
+
+Status ReplicaManager::release(const ReplicaOwner& owner, const Pod& pod) {
+  api::Value removal = api::Value::object();
+  removal["$patch"] = "delete";
+  removal["uid"] = owner.reference.uid;
+  api::Value patch = api::Value::object();
+  patch["metadata"]["ownerReferences"] = api::Value::Array{std::move(removal)};
+  patch["metadata"]["uid"] = pod.metadata.uid;
+  auto result = client_.patch<Pod>(pod.metadata.namespace_, pod.metadata.name, client::PatchType::kStrategicMerge,
+                                   api::to_json(patch));
+  return result.ok() ? Status() : result.status();
+}
+
+}  // namespace trireme::controllers

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "api/selectors.h"
+#include "api/types/corev1.h"
+#include "base/clock.h"
+#include "client/event_recorder.h"
+#include "controllers/support/recent_writes.h"
+
+/// Keeping a number of equal pods: the part that ReplicationController and ReplicaSet have in common.
+namespace trireme::controllers {
+
+using PodPointer = std::shared_ptr<const api::corev1::Pod>;
+
+/// The object that asks for replicas, whatever its kind.
+struct ReplicaOwner {
+  api::corev1::ObjectReference reference;
+  bool deleting = false;
+  api::LabelSelector selector;
+  const api::corev1::PodTemplateSpec* pod_template = nullptr;  ///< Null: nothing can be made.
+  int32_t replicas = 0;
+  int32_t min_ready_seconds = 0;
+};
+
+/// How a pod stands to an owner by reference and labels.
+enum class Claim { kIgnore, kOwned, kAdopt, kRelease };
+Claim claim_of(const ReplicaOwner& owner, const api::corev1::Pod& pod);
+
+/// The pod that the template asks for: named after the owner, owned by it.
+api::corev1::Pod pod_from_template(const ReplicaOwner& owner);
+
+/// The `count` pods to delete first, by upstream's order: unassigned, pending, not ready, cheap by
+/// pod-deletion-cost, on nodes with many related pods, ready for a shorter time, often restarted, young.
+/// `related` are the pods counted per node (usually `pods` themselves).
+std::vector<PodPointer> choose_for_deletion(std::vector<PodPointer> pods, std::span<const PodPointer> related,
+                                            size_t count, WallTime now);
+
+/// Calls `make` up to `count` times in batches of 1, 2, 4, …, and stops after the first batch in which a call failed.
+/// A quota that refuses thousands of pods costs a few requests then. Returns the successes and the first failure.
+struct BatchResult {
+  size_t succeeded = 0;
+  Status failure;
+};
+BatchResult slow_start(size_t count, const std::function<Status()>& make);
+
+/// Counts of the status, over the owner's active pods.
+struct ReplicaCounts {
+  int32_t replicas = 0;
+  int32_t fully_labeled = 0;
+  int32_t ready = 0;
+  int32_t available = 0;
+  std::optional<Duration> next_available;  ///< When the next ready pod becomes available, if one will.
+  bool operator==(const ReplicaCounts&) const = default;
+};
+ReplicaCounts count_replicas(const ReplicaOwner& owner, std::span<const PodPointer> active, WallTime now);
+
+/// Creates, deletes, adopts and releases pods. Thread-safe.
+class ReplicaManager {
+ public:
+  /// At most so many pods are created or deleted in one pass.
+  static constexpr size_t kBurst = 500;
+
+  ReplicaManager(client::Client client, std::shared_ptr<Clock> clock, client::EventRecorder events)
+      : client_(std::move(client)), clock_(std::move(clock)), events_(std::move(events)) {}
+
+  /// Of `candidates` (everything that might concern the owner) those that are its own and active, after adopting and
+  /// releasing. `confirm` asks the server once, before the first adoption, whether the owner still lives as known.
+  Result<std::vector<PodPointer>> claim(const ReplicaOwner& owner, std::vector<PodPointer> candidates,
+                                        uint64_t cache_version, const std::function<Status()>& confirm);
+
+  struct Scaling {
+    std::string failure_reason;  ///< "FailedCreate", "FailedDelete", or empty.
+    Status failure;
+  };
+  /// Brings the number of `active` pods to what the owner asks for.
+  Scaling scale(const ReplicaOwner& owner, const std::vector<PodPointer>& active);
+
+  void forget(const std::string& owner_uid) { recent_.forget(owner_uid); }
+
+ private:
+  Status create_one(const ReplicaOwner& owner);
+  Status delete_one(const ReplicaOwner& owner, const api::corev1::Pod& pod);
+  Status adopt(const ReplicaOwner& owner, const api::corev1::Pod& pod);
+  Status release(const ReplicaOwner& owner, const api::corev1::Pod& pod);
+
+  client::Client client_;
+  std::shared_ptr<Clock> clock_;
+  client::EventRecorder events_;
+  RecentWrites recent_;
+};
+
+}  // namespace trireme::controllers

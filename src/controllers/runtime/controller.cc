@@ -1,0 +1,53 @@
+#include "controllers/runtime/controller.h"
+
+#include "base/log.h"
+
+namespace trireme::controllers {
+
+Controller::Controller(const ControllerContext& context, std::string name, int workers, client::RateLimit limit)
+    : context_(context), name_(std::move(name)), workers_(workers), queue_(context.clock, limit) {}
+
+Controller::~Controller() = default;
+
+void Controller::start() {
+  begin();
+  for (int i = 0; i < workers_; ++i) {
+    threads_.emplace_back([this](std::stop_token stop) { work(stop); });
+  }
+}
+
+void Controller::stop() {
+  end();
+  for (std::jthread& thread : threads_) thread.request_stop();
+  queue_.shut_down();
+  threads_.clear();
+}
+
+void Controller::work(std::stop_token stop) {
+  while (std::optional<std::string> key = queue_.get(stop)) {
+    process(*key);
+    queue_.done(*key);
+  }
+}
+
+void Controller::process(const std::string& key) {
+  const Duration begin = clock().monotonic();
+  const Result<Outcome> outcome = reconcile(key);
+  counters_.busy_nanoseconds += static_cast<uint64_t>((clock().monotonic() - begin).count());
+  ++counters_.reconciled;
+  if (outcome.ok()) {
+    queue_.forget(key);
+    if (outcome->requeue_after > Duration::zero()) queue_.add_after(key, outcome->requeue_after);
+    return;
+  }
+  ++counters_.failed;
+  // A conflict only says that the cache is behind: the watch brings the newer object, the retry finds it.
+  if (outcome.status().is(Reason::kConflict)) {
+    log::debug("Reconciliation met a conflict", {{"controller", name_}, {"key", key}, {"error", outcome.status()}});
+  } else {
+    log::warning("Reconciliation failed", {{"controller", name_}, {"key", key}, {"error", outcome.status()}});
+  }
+  queue_.add_rate_limited(key);
+}
+
+}  // namespace trireme::controllers

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "client/work_queue.h"
+#include "controllers/runtime/context.h"
+
+/// What every controller is made of: a queue of keys, workers, and one function that brings one key's world nearer to
+/// what is asked for.
+namespace trireme::controllers {
+
+/// What a successful reconciliation asks for: nothing, or to be called again after a time (for what only time changes).
+struct Outcome {
+  Duration requeue_after = Duration::zero();
+  static Outcome done() { return {}; }
+  static Outcome again_after(Duration delay) { return {delay}; }
+};
+
+/// Totals since the start, for /metrics.
+struct ControllerCounters {
+  std::atomic<uint64_t> reconciled{0};
+  std::atomic<uint64_t> failed{0};
+  std::atomic<uint64_t> busy_nanoseconds{0};
+};
+
+/// A level-triggered controller. A subclass registers its informers' handlers in its constructor (they only call
+/// `enqueue`) and reads all it needs from the caches when `reconcile` is called.
+class Controller {
+ public:
+  Controller(const ControllerContext& context, std::string name, int workers = 1, client::RateLimit limit = {});
+  /// `stop` must have been called when the workers were started.
+  virtual ~Controller();
+  Controller(const Controller&) = delete;
+  Controller& operator=(const Controller&) = delete;
+
+  /// Brings the object `key` to its desired state, as far as one pass can. Called by one worker at a time per key; a
+  /// failure is logged and tried again with back-off, so it need not be handled inside.
+  virtual Result<Outcome> reconcile(const std::string& key) = 0;
+
+  /// Called once before the workers start, when all caches are filled.
+  virtual void begin() {}
+  /// Called when the controller is asked to stop, before its workers are joined.
+  virtual void end() {}
+
+  void enqueue(std::string key) { queue_.add(std::move(key)); }
+  void enqueue_after(std::string key, Duration delay) { queue_.add_after(std::move(key), delay); }
+
+  void start();
+  /// Lets the passes under way finish, then joins the workers. Safe to call twice.
+  void stop();
+
+  const std::string& name() const { return name_; }
+  const ControllerCounters& counters() const { return counters_; }
+  client::WorkQueue& queue() { return queue_; }
+
+ protected:
+  client::Client& client() { return context_.client; }
+  Clock& clock() { return *context_.clock; }
+  const ControllerContext& context() const { return context_; }
+
+ private:
+  void work(std::stop_token stop);
+  void process(const std::string& key);
+
+  ControllerContext context_;
+  const std::string name_;
+  const int workers_;
+  ControllerCounters counters_;
+  client::WorkQueue queue_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace trireme::controllers

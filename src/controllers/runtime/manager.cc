@@ -1,0 +1,86 @@
+#include "controllers/runtime/manager.h"
+
+#include <algorithm>
+#include <ranges>
+
+#include "base/log.h"
+
+namespace trireme::controllers {
+
+Result<std::vector<const ControllerDescriptor*>> select_controllers(std::span<const ControllerDescriptor> all,
+                                                                    std::string_view selection) {
+  struct Rule {
+    std::string_view name;
+    bool wanted;
+  };
+  std::vector<Rule> rules;
+  bool star = false;
+  while (!selection.empty()) {
+    const size_t comma = std::min(selection.find(','), selection.size());
+    std::string_view word = selection.substr(0, comma);
+    selection.remove_prefix(std::min(comma + 1, selection.size()));
+    while (word.starts_with(' ')) word.remove_prefix(1);
+    while (word.ends_with(' ')) word.remove_suffix(1);
+    if (word.empty()) continue;
+    if (word == "*") {
+      star = true;
+      continue;
+    }
+    const bool wanted = !word.starts_with('-');
+    if (!wanted) word.remove_prefix(1);
+    const bool known =
+        std::ranges::any_of(all, [&](const auto& entry) { return entry.name == word || entry.alias == word; });
+    if (!known) return Status::bad_request(fmt::format("\"{}\" is not in the list of known controllers", word));
+    rules.push_back({word, wanted});
+  }
+  std::vector<const ControllerDescriptor*> out;
+  for (const ControllerDescriptor& entry : all) {
+    const auto rule = std::ranges::find_if(
+        rules, [&](const Rule& each) { return each.name == entry.name || each.name == entry.alias; });
+    if (rule == rules.end() ? star : rule->wanted) out.push_back(&entry);
+  }
+  return out;
+}
+
+Manager::~Manager() { stop(); }
+
+void Manager::add(const ControllerDescriptor& descriptor) { controllers_.push_back(descriptor.make(context_)); }
+
+Status Manager::start(std::stop_token stop) {
+  context_.informers->start();
+  if (!context_.informers->wait_synced(stop)) return Status::timeout("stopped before the informers were synced");
+  running_ = true;
+  for (const auto& controller : controllers_) controller->start();
+  // A controller's begin() may have made informers of its own.
+  context_.informers->start();
+  log::info("Started controllers", {{"count", controllers_.size()}});
+  return {};
+}
+
+void Manager::stop() {
+  if (running_) {
+    for (const auto& controller : controllers_ | std::views::reverse) controller->stop();
+    running_ = false;
+  }
+  context_.informers->stop();
+}
+
+std::string Manager::metrics() const {
+  std::string out;
+  const auto add = [&](std::string_view metric, std::string_view type, std::string_view help, auto value) {
+    out += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", metric, help, type);
+    for (const auto& controller : controllers_) {
+      out += fmt::format("{}{{name=\"{}\"}} {}\n", metric, controller->name(), value(*controller));
+    }
+  };
+  add("workqueue_depth", "gauge", "Current depth of workqueue", [](Controller& c) { return c.queue().size(); });
+  add("workqueue_work_total", "counter", "Passes over a key",
+      [](Controller& c) { return c.counters().reconciled.load(); });
+  add("workqueue_failures_total", "counter", "Passes that failed and are tried again",
+      [](Controller& c) { return c.counters().failed.load(); });
+  add("workqueue_work_duration_seconds_total", "counter", "Time spent in passes",
+      [](Controller& c) { return static_cast<double>(c.counters().busy_nanoseconds.load()) / 1e9; });
+  return out;
+}
+
+}  // namespace trireme::controllers
