@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "api/codec.h"
 #include "api/object.h"
@@ -59,8 +60,9 @@ Result<Value> number(std::string_view token) {
   }
   double real = 0;
   auto [at, error] = std::from_chars(token.data(), end, real);
-  // Too small is zero to Go; too large it refuses.
-  if (error == std::errc::result_out_of_range && std::abs(real) < 1) return Value(0.0);
+  // Too small is zero to Go; too large it refuses. from_chars does not tell which.
+  if (error == std::errc::result_out_of_range && std::abs(std::strtod(std::string(token).c_str(), nullptr)) < 1)
+    return Value(0.0);
   if (error != std::errc() || at != end) return malformed("number out of range");
   return Value(real);
 }
