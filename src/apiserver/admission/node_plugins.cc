@@ -1,0 +1,194 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/types/coordinationv1.h"
+#include "api/types/corev1.h"
+#include "apiserver/admission/plugins.h"
+#include "apiserver/authz/node.h"
+
+namespace trireme::apiserver::admission {
+namespace {
+
+using api::coordinationv1::Lease;
+using api::corev1::Node;
+using api::corev1::Pod;
+using api::corev1::Taint;
+using api::corev1::Toleration;
+
+constexpr std::string_view kNotReadyTaint = "node.kubernetes.io/not-ready";
+constexpr std::string_view kUnreachableTaint = "node.kubernetes.io/unreachable";
+constexpr std::string_view kMirrorAnnotation = "kubernetes.io/config.mirror";
+constexpr int64_t kDefaultTolerationSeconds = 300;
+
+class DefaultTolerationSecondsPlugin final : public Plugin {
+ public:
+  std::string_view name() const override { return "DefaultTolerationSeconds"; }
+
+  Status admit(Attributes& attributes) override {
+    if (attributes.object == nullptr || !attributes.subresource.empty()) return {};
+    Pod* pod = attributes.object->as<Pod>();
+    if (pod == nullptr) return {};
+    for (std::string_view key : {kNotReadyTaint, kUnreachableTaint}) {
+      bool tolerated =
+          std::any_of(pod->spec.tolerations.begin(), pod->spec.tolerations.end(), [&](const Toleration& each) {
+            return (each.key == key || each.key.empty()) && (each.effect == "NoExecute" || each.effect.empty());
+          });
+      if (tolerated) continue;
+      Toleration& added = pod->spec.tolerations.emplace_back();
+      added.key = key;
+      added.operator_ = "Exists";
+      added.effect = "NoExecute";
+      added.toleration_seconds = kDefaultTolerationSeconds;
+    }
+    return {};
+  }
+};
+
+class TaintNodesByConditionPlugin final : public Plugin {
+ public:
+  std::string_view name() const override { return "TaintNodesByCondition"; }
+
+  Status admit(Attributes& attributes) override {
+    if (attributes.operation != Operation::kCreate || attributes.object == nullptr) return {};
+    Node* node = attributes.object->as<Node>();
+    if (node == nullptr) return {};
+    bool tainted = std::any_of(node->spec.taints.begin(), node->spec.taints.end(), [](const Taint& taint) {
+      return taint.key == kNotReadyTaint && taint.effect == "NoSchedule";
+    });
+    if (tainted) return {};
+    Taint& taint = node->spec.taints.emplace_back();
+    taint.key = kNotReadyTaint;
+    taint.effect = "NoSchedule";
+    return {};
+  }
+};
+
+bool same_taints(const std::vector<Taint>& a, const std::vector<Taint>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Taint& x, const Taint& y) {
+    return x.key == y.key && x.value == y.value && x.effect == y.effect;
+  });
+}
+
+/// Labels that a kubelet may set or change on its own node although they lie in Kubernetes' name space.
+bool kubelet_may_set(std::string_view label) {
+  size_t slash = label.find('/');
+  std::string_view prefix = slash == std::string_view::npos ? std::string_view() : label.substr(0, slash);
+  bool reserved = prefix == "kubernetes.io" || prefix.ends_with(".kubernetes.io") || prefix == "k8s.io" ||
+                  prefix.ends_with(".k8s.io");
+  if (!reserved) return true;
+  if (prefix == "node-restriction.kubernetes.io" || prefix.ends_with(".node-restriction.kubernetes.io")) return false;
+  if (prefix == "kubelet.kubernetes.io" || prefix.ends_with(".kubelet.kubernetes.io") ||
+      prefix == "node.kubernetes.io" || prefix.ends_with(".node.kubernetes.io")) {
+    return true;
+  }
+  static constexpr std::string_view kAllowed[] = {
+      "kubernetes.io/hostname",
+      "kubernetes.io/os",
+      "kubernetes.io/arch",
+      "beta.kubernetes.io/os",
+      "beta.kubernetes.io/arch",
+      "beta.kubernetes.io/instance-type",
+      "failure-domain.beta.kubernetes.io/region",
+      "failure-domain.beta.kubernetes.io/zone",
+      "failure-domain.kubernetes.io/region",
+      "failure-domain.kubernetes.io/zone",
+      "topology.kubernetes.io/region",
+      "topology.kubernetes.io/zone",
+  };
+  return std::find(std::begin(kAllowed), std::end(kAllowed), label) != std::end(kAllowed);
+}
+
+class NodeRestrictionPlugin final : public Plugin {
+ public:
+  explicit NodeRestrictionPlugin(std::shared_ptr<Caches> caches) : caches_(std::move(caches)) {}
+  std::string_view name() const override { return "NodeRestriction"; }
+
+  Status admit(Attributes& attributes) override {
+    std::string node = authz::node_of_user(*attributes.user);
+    if (node.empty()) return {};
+    if (attributes.resource->type == &api::type_info<Node>()) return admit_node(node, attributes);
+    if (attributes.resource->type == &api::type_info<Pod>()) return admit_pod(node, attributes);
+    if (attributes.resource->type == &api::type_info<Lease>()) return admit_lease(node, attributes);
+    return {};
+  }
+
+ private:
+  static Status refuse(const Attributes& attributes, const std::string& node, std::string_view what) {
+    return forbidden(attributes, fmt::format("node \"{}\" {}", node, what));
+  }
+
+  static Status admit_node(const std::string& node, Attributes& attributes) {
+    const Node* updated = attributes.object != nullptr ? attributes.object->as<Node>() : nullptr;
+    std::string_view name = attributes.name.empty() && updated != nullptr ? updated->metadata.name : attributes.name;
+    if (name != node) return refuse(attributes, node, fmt::format("is not allowed to modify node \"{}\"", name));
+    if (updated == nullptr) return {};
+    const Node* before = attributes.old_object != nullptr ? attributes.old_object->as<Node>() : nullptr;
+    if (before != nullptr && !same_taints(before->spec.taints, updated->spec.taints)) {
+      return refuse(attributes, node, "is not allowed to modify taints");
+    }
+    for (const auto& [label, value] : updated->metadata.labels) {
+      if (before != nullptr) {
+        auto old = before->metadata.labels.find(label);
+        if (old != before->metadata.labels.end() && old->second == value) continue;
+      }
+      if (!kubelet_may_set(label)) {
+        return refuse(attributes, node, fmt::format("is not allowed to set the following labels: {}", label));
+      }
+    }
+    return {};
+  }
+
+  Status admit_pod(const std::string& node, Attributes& attributes) {
+    if (attributes.operation == Operation::kCreate && attributes.subresource.empty()) {
+      const Pod* pod = attributes.object->as<Pod>();
+      if (!pod->metadata.annotations.contains(std::string(kMirrorAnnotation))) {
+        return refuse(attributes, node, "can only create mirror pods");
+      }
+      if (pod->spec.node_name != node) return refuse(attributes, node, "can only create pods bound to itself");
+      return {};
+    }
+    auto pod = caches_->get<Pod>(attributes.ns, attributes.name);
+    if (!pod.ok()) return {};  // the registry answers what is not there
+    if ((*pod)->spec.node_name != node) {
+      return refuse(attributes, node,
+                    attributes.operation == Operation::kDelete
+                        ? "can only delete pods with spec.nodeName set to itself"
+                        : "can only update pod status for pods with spec.nodeName set to itself");
+    }
+    return {};
+  }
+
+  static Status admit_lease(const std::string& node, const Attributes& attributes) {
+    std::string_view name = attributes.name;
+    if (name.empty() && attributes.object != nullptr) name = attributes.object->metadata().name;
+    if (attributes.ns == "kube-node-lease" && name == node) return {};
+    return refuse(attributes, node, "can only access node lease with the same name as the requesting node");
+  }
+
+  std::shared_ptr<Caches> caches_;
+};
+
+}  // namespace
+
+std::shared_ptr<Plugin> default_toleration_seconds_plugin() {
+  return std::make_shared<DefaultTolerationSecondsPlugin>();
+}
+
+std::shared_ptr<Plugin> taint_nodes_by_condition_plugin() { return std::make_shared<TaintNodesByConditionPlugin>(); }
+
+std::shared_ptr<Plugin> node_restriction_plugin(std::shared_ptr<Caches> caches) {
+  return std::make_shared<NodeRestrictionPlugin>(std::move(caches));
+}
+
+Chain default_chain(std::shared_ptr<Caches> caches) {
+  Chain chain;
+  chain.add(node_restriction_plugin(caches));
+  chain.add(taint_nodes_by_condition_plugin());
+  chain.add(service_account_plugin(caches));
+  chain.add(default_toleration_seconds_plugin());
+  chain.add(priority_plugin(caches));
+  return chain;
+}
+
+}  // namespace trireme::apiserver::admission

@@ -1,0 +1,180 @@
+#include "cmd/containerd.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "cmd/files.h"
+#include "linux/process.h"
+
+namespace trireme::cmd {
+namespace {
+
+constexpr long kOverlayFilesystem = 0x794c7630;
+constexpr int kCapSysResource = 24;
+
+/// Without this capability runc cannot lower a container's oom_score_adj and fails to start it.
+bool may_lower_oom_score() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("CapEff:", 0) != 0) continue;
+    uint64_t capabilities = std::strtoull(line.c_str() + 7, nullptr, 16);
+    return (capabilities >> kCapSysResource & 1) != 0;
+  }
+  return false;
+}
+
+/// An overlay cannot stand on an overlay: inside a container the slower copying snapshotter has to do.
+std::string_view snapshotter(const std::string& folder) {
+  struct statfs info {};
+  if (::statfs(folder.c_str(), &info) == 0 && info.f_type == kOverlayFilesystem) return "native";
+  return "overlayfs";
+}
+
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + "\"";
+}
+
+std::string configuration(const ContainerdOptions& options, const std::string& socket) {
+  return fmt::format(
+      R"(# Written by trireme at every start; changes are lost.
+version = 2
+root = {root}
+state = {state}
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.aufs", "io.containerd.tracing.processor.v1.otlp",
+  "io.containerd.internal.v1.tracing"]
+
+[grpc]
+  address = {socket}
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = {sandbox}
+  restrict_oom_score_adj = {restrict}
+  stream_server_address = "127.0.0.1"
+  max_container_log_line_size = 16384
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = {snapshotter}
+    discard_unpacked_layers = true
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = {cni_programs}
+    conf_dir = {cni_configuration}
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = {registries}
+)",
+      fmt::arg("root", quoted(options.folder + "/root")), fmt::arg("state", quoted(options.folder + "/state")),
+      fmt::arg("socket", quoted(socket)), fmt::arg("sandbox", quoted(options.sandbox_image)),
+      fmt::arg("restrict", !may_lower_oom_score()), fmt::arg("snapshotter", quoted(snapshotter(options.folder))),
+      fmt::arg("cni_programs", quoted(options.cni_program_folder)),
+      fmt::arg("cni_configuration", quoted(options.cni_config_folder)),
+      fmt::arg("registries", quoted(options.folder + "/registries")));
+}
+
+/// containerd's per-host files: the mirror is asked first, then the host itself.
+Status write_mirrors(const ContainerdOptions& options) {
+  for (const auto& [host, url] : options.registry_mirrors) {
+    std::string folder = options.folder + "/registries/" + host;
+    TRY(make_folder(folder));
+    std::string server = host == "docker.io" ? "registry-1.docker.io" : host;
+    TRY(write_file(folder + "/hosts.toml",
+                   fmt::format("server = \"https://{}\"\n\n[host.{}]\n  capabilities = [\"pull\", \"resolve\"]\n",
+                               server, quoted(url))));
+  }
+  return {};
+}
+
+bool accepts_connections(const std::string& socket) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket.size() >= sizeof address.sun_path) return false;
+  std::memcpy(address.sun_path, socket.data(), socket.size());
+  int client = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool connected = ::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(client);
+  return connected;
+}
+
+}  // namespace
+
+pid_t running_containerd(const std::string& folder) {
+  auto text = read_file(folder + "/containerd.pid");
+  if (!text.ok()) return 0;
+  pid_t pid = 0;
+  std::from_chars(text->data(), text->data() + text->size(), pid);
+  if (pid <= 0) return 0;
+  // A process id may have been given to another program since.
+  std::vector<std::string> words = linux::command_line_of(pid);
+  for (const std::string& word : words) {
+    if (word == folder + "/config.toml") return pid;
+  }
+  return 0;
+}
+
+Result<std::unique_ptr<Containerd>> Containerd::start(const ContainerdOptions& options) {
+  auto containerd = std::unique_ptr<Containerd>(new Containerd);
+  containerd->socket_ = options.folder + "/containerd.sock";
+  containerd->log_file_ = options.folder + "/containerd.log";
+  containerd->pid_file_ = options.folder + "/containerd.pid";
+  if (containerd->socket_.size() + sizeof ".ttrpc" >= sizeof sockaddr_un::sun_path) {
+    return Status::bad_request(fmt::format(
+        "the data folder's path is too long: a Unix socket's name may have {} characters, {} has {}; choose a shorter "
+        "--data-dir",
+        sizeof sockaddr_un::sun_path - sizeof ".ttrpc" - 1, containerd->socket_, containerd->socket_.size()));
+  }
+  TRY(make_folder(options.folder, 0711));
+  containerd->pid_ = running_containerd(options.folder);
+  if (containerd->pid_ != 0) {
+    containerd->taken_over_ = true;
+    return containerd;
+  }
+  TRY(write_mirrors(options));
+  std::string configuration_file = options.folder + "/config.toml";
+  TRY(write_file(configuration_file, configuration(options, containerd->socket_)));
+  ::unlink(containerd->socket_.c_str());
+  if (!linux::find_program("containerd")) {
+    return Status::not_found("containerd is not installed; on Debian: apt-get install containerd runc");
+  }
+  TRY_ASSIGN(linux::ChildProcess child, linux::ChildProcess::spawn({{"containerd", "--config", configuration_file},
+                                                                    {},
+                                                                    containerd->log_file_,
+                                                                    /*new_session=*/true}));
+  containerd->pid_ = child.pid();
+  TRY(write_file(containerd->pid_file_, fmt::format("{}\n", child.pid())));
+  return containerd;
+}
+
+Status Containerd::wait_ready(Duration timeout) {
+  auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (!accepts_connections(socket_)) {
+    bool alive = linux::executable_of(pid_).has_value();
+    if (!alive || std::chrono::steady_clock::now() > deadline) {
+      return Status::unavailable(
+          fmt::format("containerd {}; its log is {}", alive ? "does not answer" : "ended at its start", log_file_));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return {};
+}
+
+void Containerd::stop() {
+  if (pid_ == 0) return;
+  linux::terminate_process(pid_, std::chrono::seconds(10));
+  ::unlink(pid_file_.c_str());
+  pid_ = 0;
+}
+
+}  // namespace trireme::cmd
