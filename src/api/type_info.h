@@ -29,10 +29,10 @@ enum class FieldKind : uint8_t {
 
 /// How the value above is held.
 enum class FieldShape : uint8_t {
-  kPlain,    ///< T
-  kPointer,  ///< std::optional<T>, or Box<T> for structs
-  kSlice,    ///< std::vector<T>
-  kMap,      ///< Map<T>, keyed by string
+  kPlain,        ///< T
+  kPointer,      ///< std::optional<T>, or Box<T> for structs
+  kSlice,        ///< std::vector<T>
+  kMap,          ///< Map<T>, keyed by string
   kMapOfSlices,  ///< Map<std::vector<T>> (authentication's ExtraValue and the like)
 };
 
@@ -49,7 +49,8 @@ struct ContainerOps {
   void* (*insert)(void* container, std::string_view key);
   const void* (*find)(const void* container, std::string_view key);
   // map: calls `visit(context, key, value)` in key order
-  void (*each)(const void* container, void* context, void (*visit)(void* context, std::string_view key, const void* value));
+  void (*each)(const void* container, void* context,
+               void (*visit)(void* context, std::string_view key, const void* value));
 };
 
 struct FieldInfo {
@@ -59,19 +60,20 @@ struct FieldInfo {
   FieldKind kind;
   FieldShape shape;
   bool omit_empty;
-  bool required;  ///< Neither +optional nor omitempty: listed as required in OpenAPI.
-  bool empty_list = false;        ///< A list's `items`: written as [] when empty, never null.
-  bool nested_type_meta = false;  ///< Embedded kinds that upstream writes with kind and apiVersion (volumeClaimTemplates).
-  const TypeInfo* type;      ///< Of a struct (or the struct in the container); else null.
-  const ContainerOps* ops;   ///< Null for kPlain.
+  bool required;            ///< Neither +optional nor omitempty: listed as required in OpenAPI.
+  bool empty_list = false;  ///< A list's `items`: written as [] when empty, never null.
+  bool nested_type_meta =
+      false;                ///< Embedded kinds that upstream writes with kind and apiVersion (volumeClaimTemplates).
+  const TypeInfo* type;     ///< Of a struct (or the struct in the container); else null.
+  const ContainerOps* ops;  ///< Null for kPlain.
   std::string_view patch_strategy;   ///< "merge", "replace", "retainKeys", "merge,retainKeys"
   std::string_view patch_merge_key;  ///< "name"
   std::string_view list_type;        ///< "atomic", "set", "map"
   std::span<const std::string_view> list_map_keys;
-  std::string_view map_type;         ///< "atomic", "granular"
-  std::string_view default_json;     ///< +default marker's value as JSON, or empty
+  std::string_view map_type;      ///< "atomic", "granular"
+  std::string_view default_json;  ///< +default marker's value as JSON, or empty
   std::span<const std::string_view> enum_values;
-  std::string_view doc;              ///< The description `kubectl explain` prints.
+  std::string_view doc;  ///< The description `kubectl explain` prints.
 };
 
 struct TypeInfo {
@@ -81,9 +83,9 @@ struct TypeInfo {
   std::string_view kind;         ///< "Pod"; empty likewise
   std::string_view doc;
   uint32_t size;
-  int32_t metadata_offset;       ///< Of its ObjectMeta; -1 when it has none
-  int32_t list_metadata_offset;  ///< Of its ListMeta; -1 when it is no list
-  std::span<const FieldInfo> fields;  ///< In declaration order, which is the JSON's order
+  int32_t metadata_offset;                ///< Of its ObjectMeta; -1 when it has none
+  int32_t list_metadata_offset;           ///< Of its ListMeta; -1 when it is no list
+  std::span<const FieldInfo> fields;      ///< In declaration order, which is the JSON's order
   std::span<const uint16_t> proto_order;  ///< Indexes into `fields` by ascending protobuf number
   /// In JSON the struct stands for one of its fields, chosen by the value's type (apiextensions' JSONSchemaPropsOr…).
   bool json_union = false;

@@ -71,7 +71,12 @@ inline constexpr ContainerOps kContainerOps = {};
 template <typename Pointer>
 constexpr ContainerOps pointer_ops() {
   using F = PointerFunctions<Pointer>;
-  return {.size = &F::size, .clear = &F::clear, .at = &F::at, .add = &F::add, .insert = nullptr, .find = nullptr,
+  return {.size = &F::size,
+          .clear = &F::clear,
+          .at = &F::at,
+          .add = &F::add,
+          .insert = nullptr,
+          .find = nullptr,
           .each = nullptr};
 }
 template <typename T>
@@ -80,23 +85,21 @@ template <typename T>
 inline constexpr ContainerOps kContainerOps<std::optional<T>> = pointer_ops<std::optional<T>>();
 
 template <typename T>
-inline constexpr ContainerOps kContainerOps<std::vector<T>> = {
-    .size = &SliceFunctions<std::vector<T>>::size,
-    .clear = &SliceFunctions<std::vector<T>>::clear,
-    .at = &SliceFunctions<std::vector<T>>::at,
-    .add = &SliceFunctions<std::vector<T>>::add,
-    .insert = nullptr,
-    .find = nullptr,
-    .each = nullptr};
+inline constexpr ContainerOps kContainerOps<std::vector<T>> = {.size = &SliceFunctions<std::vector<T>>::size,
+                                                               .clear = &SliceFunctions<std::vector<T>>::clear,
+                                                               .at = &SliceFunctions<std::vector<T>>::at,
+                                                               .add = &SliceFunctions<std::vector<T>>::add,
+                                                               .insert = nullptr,
+                                                               .find = nullptr,
+                                                               .each = nullptr};
 
 template <typename T>
-inline constexpr ContainerOps kContainerOps<Map<T>> = {
-    .size = &MapFunctions<Map<T>>::size,
-    .clear = &MapFunctions<Map<T>>::clear,
-    .at = nullptr,
-    .add = nullptr,
-    .insert = &MapFunctions<Map<T>>::insert,
-    .find = &MapFunctions<Map<T>>::find,
-    .each = &MapFunctions<Map<T>>::each};
+inline constexpr ContainerOps kContainerOps<Map<T>> = {.size = &MapFunctions<Map<T>>::size,
+                                                       .clear = &MapFunctions<Map<T>>::clear,
+                                                       .at = nullptr,
+                                                       .add = nullptr,
+                                                       .insert = &MapFunctions<Map<T>>::insert,
+                                                       .find = &MapFunctions<Map<T>>::find,
+                                                       .each = &MapFunctions<Map<T>>::each};
 
 }  // namespace trireme::api

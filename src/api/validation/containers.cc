@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kNoInit = "may not be set for init containers without restartPolicy=Always";
 constexpr std::string_view kOneHandler = "may not specify more than 1 handler type";
 
-bool contains(Supported list, std::string_view item) { return std::find(list.begin(), list.end(), item) != list.end(); }
+bool contains(Supported list, std::string_view item) { return list.contains(item); }
 
 std::string_view trimmed(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\r\n\v\f");
@@ -457,10 +457,10 @@ void check_field_ref(const corev1::ObjectFieldSelector& ref, bool volume, const 
                    fmt::format("error converting fieldPath: unsupported pod version: {}", ref.api_version));
     return;
   }
-  static constexpr Supported kEnv = {"metadata.name",           "metadata.namespace", "metadata.uid",   "spec.nodeName",
+  static constexpr std::string_view kEnv[] = {"metadata.name",           "metadata.namespace", "metadata.uid",   "spec.nodeName",
                                      "spec.serviceAccountName", "status.hostIP",      "status.hostIPs", "status.podIP",
                                      "status.podIPs"};
-  static constexpr Supported kVolume = {"metadata.annotations", "metadata.labels", "metadata.name",
+  static constexpr std::string_view kVolume[] = {"metadata.annotations", "metadata.labels", "metadata.name",
                                         "metadata.namespace", "metadata.uid"};
   const size_t bracket = path.find('[');
   if (bracket != std::string_view::npos && path.size() > bracket + 3 && path[bracket + 1] == '\'' &&
@@ -484,14 +484,14 @@ void check_field_ref(const corev1::ObjectFieldSelector& ref, bool volume, const 
   if (!known) {
     errors.invalid(at.child("fieldPath"), path,
                    fmt::format("error converting fieldPath: field label not supported: {}", path));
-  } else if (!contains(volume ? kVolume : kEnv, path)) {
-    errors.not_supported(at.child("fieldPath"), path, volume ? kVolume : kEnv);
+  } else if (!contains(volume ? Supported(kVolume) : Supported(kEnv), path)) {
+    errors.not_supported(at.child("fieldPath"), path, volume ? Supported(kVolume) : Supported(kEnv));
   }
 }
 
 void check_resource_field_ref(const corev1::ResourceFieldSelector& ref, bool volume, const Path& at,
                               ErrorList& errors) {
-  static constexpr Supported kResources = {"limits.cpu",      "limits.ephemeral-storage",   "limits.memory",
+  static constexpr std::string_view kResources[] = {"limits.cpu",      "limits.ephemeral-storage",   "limits.memory",
                                            "requests.cpu",    "requests.ephemeral-storage", "requests.memory"};
   const std::string& resource = ref.resource;
   const bool hugepages = resource.starts_with("requests.hugepages-") || resource.starts_with("limits.hugepages-");
@@ -502,8 +502,8 @@ void check_resource_field_ref(const corev1::ResourceFieldSelector& ref, bool vol
   } else if (!contains(kResources, resource) && !hugepages) {
     errors.not_supported(at.child("resource"), resource, kResources);
   }
-  if (ref.divisor.compare(Quantity()) == 0) return;
-  static constexpr Supported kBytes = {"1",   "1k",  "1M",  "1G",  "1T",  "1P", "1E",
+  if (ref.divisor.is_zero()) return;
+  static constexpr std::string_view kBytes[] = {"1",   "1k",  "1M",  "1G",  "1T",  "1P", "1E",
                                        "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"};
   constexpr std::string_view kByteText =
       "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the ";

@@ -19,6 +19,10 @@ BadValue::BadValue(const std::vector<std::string>& list) : text_("[]string{") {
   text_ += "}";
 }
 
+bool Supported::contains(std::string_view value) const {
+  return std::find(values_.begin(), values_.end(), value) != values_.end();
+}
+
 void ErrorList::add(std::string_view type, const Path& at, std::string message, std::string_view detail) {
   if (!detail.empty()) {
     message += ": ";
@@ -41,12 +45,9 @@ void ErrorList::invalid_each(const Path& at, const BadValue& value, std::span<co
 
 void ErrorList::not_supported(const Path& at, const BadValue& value, Supported supported) {
   std::string detail;
-  if (supported.size() > 0) {
-    detail = "supported values: ";
-    for (auto it = supported.begin(); it != supported.end(); ++it) {
-      if (it != supported.begin()) detail += ", ";
-      detail += quoted(*it);
-    }
+  for (std::string_view each : supported) {
+    detail += detail.empty() ? "supported values: " : ", ";
+    detail += quoted(each);
   }
   add("FieldValueNotSupported", at, "Unsupported value: " + value.text(), detail);
 }
@@ -77,7 +78,7 @@ void ErrorList::internal(const Path& at, std::string_view detail) { add("Interna
 void ErrorList::check_enum(const Path& at, std::string_view value, Supported supported) {
   if (value.empty()) {
     required(at);
-  } else if (std::find(supported.begin(), supported.end(), value) == supported.end()) {
+  } else if (!supported.contains(value)) {
     not_supported(at, value, supported);
   }
 }

@@ -70,7 +70,20 @@ class BadValue {
   std::string text_;
 };
 
-using Supported = std::initializer_list<std::string_view>;
+/// The values a field may have, in the order in which errors list them. A view: made from an array, or from a braced
+/// list within one call.
+class Supported {
+ public:
+  Supported(std::initializer_list<std::string_view> list) : values_(list.begin(), list.size()) {}  // NOLINT
+  template <size_t N>
+  Supported(const std::string_view (&list)[N]) : values_(list) {}  // NOLINT: implicit by intent
+  auto begin() const { return values_.begin(); }
+  auto end() const { return values_.end(); }
+  bool contains(std::string_view value) const;
+
+ private:
+  std::span<const std::string_view> values_;
+};
 
 /// Collects field errors in the order found.
 class ErrorList {

@@ -96,11 +96,11 @@ void check_quota_resource_name(std::string_view name, const Path& at, ErrorList&
 }
 
 void check_not_negative(const Quantity& quantity, const Path& at, ErrorList& errors) {
-  if (quantity.compare(Quantity()) < 0) errors.invalid(at, quantity.to_string(), kNotNegative);
+  if (quantity.sign() < 0) errors.invalid(at, quantity.to_string(), kNotNegative);
 }
 
 void check_positive(const Quantity& quantity, const Path& at, ErrorList& errors) {
-  if (quantity.compare(Quantity()) <= 0) errors.invalid(at, quantity.to_string(), "must be greater than zero");
+  if (quantity.sign() <= 0) errors.invalid(at, quantity.to_string(), "must be greater than zero");
 }
 
 void check_quantity(std::string_view name, const Quantity& quantity, const Path& at, ErrorList& errors) {
@@ -131,7 +131,7 @@ void check_requirements(const Map<Quantity>& limits, const Map<Quantity>& reques
     check_container_resource_name(name, path, errors);
     check_quantity(name, quantity, path, errors);
     if (auto limit = limits.find(name); limit != limits.end()) {
-      const int order = quantity.compare(limit->second);
+      const auto order = quantity <=> limit->second;
       if (order != 0 && !is_overcommit_allowed(name)) {
         errors.invalid(requests_path, quantity.to_string(),
                        fmt::format("must be equal to {} limit of {}", name, limit->second.to_string()));

@@ -154,9 +154,9 @@ void check_partition(int32_t partition, const Path& at, ErrorList& errors) {
 void check_host_path(const corev1::HostPathVolumeSource& source, const Path& at, ErrorList& errors) {
   if (source.path.empty()) return errors.required(at.child("path"));
   check_no_backsteps(source.path, at.child("path"), errors);
-  static constexpr Supported kTypes = {"",     "BlockDevice",  "CharDevice", "Directory", "DirectoryOrCreate",
+  static constexpr std::string_view kTypes[] = {"",     "BlockDevice",  "CharDevice", "Directory", "DirectoryOrCreate",
                                        "File", "FileOrCreate", "Socket"};
-  if (source.type && std::find(kTypes.begin(), kTypes.end(), *source.type) == kTypes.end()) {
+  if (source.type && !Supported(kTypes).contains(*source.type)) {
     errors.not_supported(at.child("type"), *source.type, kTypes);
   }
 }
@@ -292,7 +292,7 @@ void check_volume_source(const corev1::VolumeSource& source, std::string_view vo
                          const Path& at, ErrorList& errors) {
   OneSource one(at, errors);
   one.add(source.empty_dir, "emptyDir", [&](const corev1::EmptyDirVolumeSource& s, const Path& path) {
-    if (s.size_limit && s.size_limit->compare(Quantity()) < 0) {
+    if (s.size_limit && s.size_limit->sign() < 0) {
       errors.forbidden(path.child("sizeLimit"), "SizeLimit field must be a valid resource quantity");
     }
   });
