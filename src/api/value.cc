@@ -273,15 +273,29 @@ void append_json_double(double number, std::string& out) {
   double magnitude = std::abs(number);
   bool exponent = magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21);
   std::array<char, 400> buffer;
-  auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number,
-                                    exponent ? std::chars_format::scientific : std::chars_format::fixed);
+  auto [end, error] =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), number,
+                    exponent || magnitude >= 0x1p53 ? std::chars_format::scientific : std::chars_format::fixed);
   std::string_view text(buffer.data(), static_cast<size_t>(end - buffer.data()));
-  // Go writes e-7 where C++ writes e-07.
-  if (exponent && text.size() >= 4 && text[text.size() - 4] == 'e' && text[text.size() - 2] == '0') {
-    out += text.substr(0, text.size() - 2);
-    out += text.back();
-  } else {
+  if (!exponent && magnitude < 0x1p53) {
     out += text;
+  } else if (exponent) {
+    // Go writes e-7 where C++ writes e-07.
+    size_t e = text.find('e');
+    out += text.substr(0, e + 2);
+    std::string_view power = text.substr(e + 2);
+    out += power.size() == 2 && power[0] == '0' ? power.substr(1) : power;
+  } else {
+    // C++ writes all digits of the binary value; Go only those that identify it, then zeros.
+    std::string digits;
+    size_t e = text.find('e');
+    for (char c : text.substr(0, e)) {
+      if (c != '.') digits += c;
+    }
+    int power = 0;
+    std::from_chars(text.data() + e + 2, text.data() + text.size(), power);
+    digits.resize(static_cast<size_t>(power) + 1 + (number < 0 ? 1 : 0), '0');
+    out += digits;
   }
 }
 
