@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,11 +14,16 @@
 /// The cluster's state: the etcd v3 data model cut to what Kubernetes needs.
 ///
 /// One revision counter for the whole store, raised by one with every successful write. Keys are ordered bytes.
-/// A range is [start, end); `prefix_end` makes the end for a prefix.
+/// A range is [start, end), without an upper bound when `end` is empty; `prefix_end` makes the end for a prefix.
+/// An empty store is at revision 1, as etcd's: the first write makes revision 2, and 0 never names a revision.
 namespace trireme::store {
 
 using Revision = int64_t;
 using LeaseId = int64_t;
+
+/// etcd's default limit for a request (--max-request-bytes).
+inline constexpr std::size_t kMaxValueBytes = 1572864;
+inline constexpr std::size_t kMaxKeyBytes = 4096;
 
 struct KeyValue {
   std::string key;
@@ -69,6 +75,9 @@ class Watch {
 
 /// Thread-safe. Write calls return when the write is durable (as far as the backend promises at all).
 ///
+/// Limits: a value has at most kMaxValueBytes (RequestEntityTooLarge), a key 1 to kMaxKeyBytes (BadRequest). Reading
+/// at a revision that is yet to come is BadRequest; watching from one waits for it.
+///
 /// Failures: Conflict when a precondition did not hold; Expired when a revision was compacted; ServiceUnavailable
 /// when the backend cannot be reached or written (disk full), in which case the write has not happened unless the
 /// message says that the outcome is unknown (Timeout).
@@ -79,10 +88,11 @@ class Store {
   virtual Result<RangeResult> range(std::string_view start, std::string_view end, const RangeOptions& options) = 0;
 
   /// Writes `value` when the key's mod revision equals `expected` (0: the key must be absent). Returns the new
-  /// mod revision. On Conflict the caller reads again.
+  /// mod revision. On Conflict the caller reads again. NotFound when there is no such lease.
   virtual Result<Revision> put(std::string_view key, SharedBytes value, Revision expected, LeaseId lease = 0) = 0;
 
-  /// Deletes the key when its mod revision equals `expected`. Returns the deletion's revision.
+  /// Deletes the key when its mod revision equals `expected`. Returns the deletion's revision. Conflict also when the
+  /// key is absent.
   virtual Result<Revision> remove(std::string_view key, Revision expected) = 0;
 
   /// Events with a revision greater than `after` for keys in [start, end). `after` 0 means from now on.
@@ -90,10 +100,12 @@ class Store {
                                                std::shared_ptr<WatchSink> sink) = 0;
 
   virtual Result<Revision> current_revision() = 0;
-  /// Forgets history before `revision`; reading or watching below it then fails with Expired.
+  /// Forgets history before `revision`; reading or watching below it then fails with Expired (a watch through its
+  /// sink: events from `revision` on are kept). No-op when already compacted that far.
   virtual Status compact(Revision revision) = 0;
 
-  /// Keys put with a lease are deleted when it expires or is revoked.
+  /// Keys put with a lease are deleted, each with a revision of its own, when it expires or is revoked. A put
+  /// without a lease takes the key off it. After a restart a lease has its whole time again.
   virtual Result<LeaseId> grant_lease(int64_t ttl_seconds) = 0;
   virtual Status keep_alive(LeaseId lease) = 0;
   virtual Status revoke_lease(LeaseId lease) = 0;

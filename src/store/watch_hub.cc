@@ -1,0 +1,318 @@
+#include "store/watch_hub.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+
+#include "base/log.h"
+#include "store/checks.h"
+#include "store/watch_index.h"
+
+namespace trireme::store {
+namespace {
+
+struct Watcher {
+  Watcher(std::string_view start, std::string_view end, Revision after, std::shared_ptr<WatchSink> sink)
+      : start(start), end(end), sink(std::move(sink)), after(after) {}
+
+  const std::string start;
+  const std::string end;
+
+  std::mutex call_mutex;            // held while the sink is called
+  std::shared_ptr<WatchSink> sink;  // null once the watch has ended; guarded by call_mutex
+
+  // The rest belongs to the dispatch thread.
+  Revision after;          // events up to this revision are not wanted (any more)
+  Revision delivered = 0;  // what history gave, which may be ahead of the dispatched backlog
+  bool live = false;
+  bool wants_progress = false;
+  std::vector<Event> pending;
+};
+
+using WatcherPtr = std::shared_ptr<Watcher>;
+
+std::size_t cost(const Event& event) {
+  auto size = [](const SharedBytes& bytes) { return bytes ? bytes->size() : 0; };
+  return sizeof(Event) + event.entry.key.size() * 2 + size(event.entry.value) + size(event.previous.value);
+}
+
+}  // namespace
+
+class WatchHub::Core {
+ public:
+  Core(Revision current, HistoryReader read_history, WatchHubLimits limits)
+      : read_history_(std::move(read_history)), limits_(limits), published_(current), dispatched_(current) {
+    thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+  }
+
+  void stop() {
+    thread_.request_stop();
+    wake_.notify_all();
+    thread_.join();
+  }
+
+  void publish(std::vector<Event> events) {
+    if (events.empty()) return;
+    std::vector<Event> dropped;  // destroyed after the lock is released
+    std::lock_guard lock(mutex_);
+    published_ = events.back().entry.mod_revision;
+    if (!overflowed_) {
+      for (Event& event : events) {
+        backlog_bytes_ += cost(event);
+        backlog_.push_back(std::move(event));
+      }
+      if (backlog_.size() > limits_.backlog_events || backlog_bytes_ > limits_.backlog_bytes) {
+        overflowed_ = true;
+        dropped.swap(backlog_);
+        backlog_bytes_ = 0;
+      }
+    }
+    wake_.notify_one();
+  }
+
+  void compacted(Revision revision) { compacted_.store(revision, std::memory_order_release); }
+
+  WatcherPtr add(std::string_view start, std::string_view end, Revision after, std::shared_ptr<WatchSink> sink) {
+    std::lock_guard lock(mutex_);
+    auto watcher = std::make_shared<Watcher>(start, end, after == 0 ? published_ : after, std::move(sink));
+    if (stopped_) {
+      watcher->sink->ended(closed());
+      watcher->sink = nullptr;
+      return watcher;
+    }
+    added_.push_back(watcher);
+    wake_.notify_one();
+    return watcher;
+  }
+
+  void remove(const WatcherPtr& watcher) {
+    std::shared_ptr<WatchSink> sink;
+    {
+      std::lock_guard call_lock(watcher->call_mutex);
+      sink = std::move(watcher->sink);
+    }
+    std::lock_guard lock(mutex_);
+    if (stopped_) return;
+    removed_.push_back(watcher);
+    wake_.notify_one();
+  }
+
+  void request_progress(const WatcherPtr& watcher) {
+    std::lock_guard lock(mutex_);
+    if (stopped_) return;
+    progress_.push_back(watcher);
+    wake_.notify_one();
+  }
+
+ private:
+  struct Work {
+    std::vector<Event> backlog;
+    std::vector<WatcherPtr> added;
+    std::vector<WatcherPtr> removed;
+    std::vector<WatcherPtr> progress;
+    Revision published = 0;
+    bool overflowed = false;
+  };
+
+  static Status closed() { return Status::unavailable("the store is closed"); }
+
+  bool has_work() const {
+    return published_ != dispatched_ || !added_.empty() || !removed_.empty() || !progress_.empty();
+  }
+
+  void run(std::stop_token stop) {
+    while (true) {
+      Work work;
+      {
+        std::unique_lock lock(mutex_);
+        if (lagging_.empty()) {
+          wake_.wait(lock, stop, [&] { return has_work(); });
+        }
+        if (stop.stop_requested()) break;
+        work.backlog.swap(backlog_);
+        work.added.swap(added_);
+        work.removed.swap(removed_);
+        work.progress.swap(progress_);
+        work.published = published_;
+        work.overflowed = std::exchange(overflowed_, false);
+        backlog_bytes_ = 0;
+      }
+      dispatch(work);
+    }
+    std::unique_lock lock(mutex_);
+    stopped_ = true;
+    std::vector<WatcherPtr> rest = std::move(added_);
+    rest.insert(rest.end(), watchers_.begin(), watchers_.end());
+    added_.clear();
+    removed_.clear();
+    progress_.clear();
+    lock.unlock();
+    for (const WatcherPtr& watcher : rest) finish(*watcher, closed());
+  }
+
+  void dispatch(Work& work) {
+    for (const WatcherPtr& watcher : work.added) admit(watcher);
+    for (const WatcherPtr& watcher : work.removed) forget(watcher);
+    if (work.overflowed) {
+      log::warning("Watches are slow, reading from history", {{"watches", watchers_.size()}});
+      for (const WatcherPtr& watcher : watchers_) fall_behind(watcher);
+    } else {
+      deliver(work.backlog);
+    }
+    dispatched_ = work.published;
+    for (const WatcherPtr& watcher : work.progress) {
+      watcher->wants_progress = true;
+      if (watcher->live) tell_progress(*watcher);
+    }
+    catch_up();
+  }
+
+  void admit(const WatcherPtr& watcher) {
+    if (Status status = check_watch_revision(watcher->after, compacted_.load(std::memory_order_acquire));
+        !status.ok()) {
+      finish(*watcher, status);
+      return;
+    }
+    watchers_.insert(watcher);
+    if (watcher->after >= dispatched_) {
+      go_live(watcher);
+    } else {
+      lagging_.push_back(watcher);
+    }
+  }
+
+  void go_live(const WatcherPtr& watcher) {
+    watcher->live = true;
+    live_.add(watcher->start, watcher->end, watcher.get());
+  }
+
+  void fall_behind(const WatcherPtr& watcher) {
+    if (!watcher->live) return;
+    live_.remove(watcher->start, watcher->end, watcher.get());
+    watcher->live = false;
+    watcher->after = std::max(watcher->after, dispatched_);
+    lagging_.push_back(watcher);
+  }
+
+  void forget(const WatcherPtr& watcher) {
+    if (watcher->live) live_.remove(watcher->start, watcher->end, watcher.get());
+    watcher->live = false;
+    watchers_.erase(watcher);
+    std::erase(lagging_, watcher);
+  }
+
+  void deliver(const std::vector<Event>& backlog) {
+    std::vector<Watcher*> touched;
+    for (const Event& event : backlog) {
+      live_.find(event.entry.key, [&](Watcher* watcher) {
+        if (event.entry.mod_revision <= watcher->after) return;
+        if (watcher->pending.empty()) touched.push_back(watcher);
+        watcher->pending.push_back(event);
+      });
+    }
+    for (Watcher* watcher : touched) {
+      std::vector<Event> batch = std::exchange(watcher->pending, {});
+      std::lock_guard call_lock(watcher->call_mutex);
+      if (watcher->sink) watcher->sink->events(std::move(batch));
+    }
+  }
+
+  /// One chunk of history for each watch that is behind, so that they share the thread fairly.
+  void catch_up() {
+    std::vector<WatcherPtr> lagging = std::move(lagging_);
+    lagging_.clear();
+    for (const WatcherPtr& watcher : lagging) {
+      if (!still_wanted(*watcher)) continue;  // its removal is queued
+      auto slice = read_history_(watcher->start, watcher->end, watcher->after, limits_.history_chunk);
+      if (!slice.ok()) {
+        finish(*watcher, slice.status());
+        watchers_.erase(watcher);
+        continue;
+      }
+      if (!slice->events.empty()) {
+        std::lock_guard call_lock(watcher->call_mutex);
+        if (watcher->sink) watcher->sink->events(std::move(slice->events));
+      }
+      watcher->after = watcher->delivered = slice->through;
+      if (watcher->after < dispatched_) {
+        lagging_.push_back(watcher);
+        continue;
+      }
+      go_live(watcher);
+      if (watcher->wants_progress) tell_progress(*watcher);
+    }
+  }
+
+  void tell_progress(Watcher& watcher) {
+    watcher.wants_progress = false;
+    std::lock_guard call_lock(watcher.call_mutex);
+    if (watcher.sink) watcher.sink->progress(std::max(dispatched_, watcher.delivered));
+  }
+
+  static bool still_wanted(Watcher& watcher) {
+    std::lock_guard call_lock(watcher.call_mutex);
+    return watcher.sink != nullptr;
+  }
+
+  static void finish(Watcher& watcher, const Status& status) {
+    std::lock_guard call_lock(watcher.call_mutex);
+    if (watcher.sink) watcher.sink->ended(status);
+    watcher.sink = nullptr;
+  }
+
+  const HistoryReader read_history_;
+  const WatchHubLimits limits_;
+  std::atomic<Revision> compacted_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::vector<Event> backlog_;
+  std::size_t backlog_bytes_ = 0;
+  bool overflowed_ = false;  // the backlog was dropped: everything live has to read history
+  bool stopped_ = false;
+  Revision published_;
+  std::vector<WatcherPtr> added_;
+  std::vector<WatcherPtr> removed_;
+  std::vector<WatcherPtr> progress_;
+
+  // The dispatch thread's own.
+  Revision dispatched_;
+  std::unordered_set<WatcherPtr> watchers_;
+  std::vector<WatcherPtr> lagging_;
+  WatchIndex<Watcher*> live_;
+
+  std::jthread thread_;
+};
+
+class WatchHub::HubWatch final : public Watch {
+ public:
+  HubWatch(std::shared_ptr<Core> core, WatcherPtr watcher) : core_(std::move(core)), watcher_(std::move(watcher)) {}
+  ~HubWatch() override { core_->remove(watcher_); }
+
+  void request_progress() override { core_->request_progress(watcher_); }
+
+ private:
+  const std::shared_ptr<Core> core_;
+  const WatcherPtr watcher_;
+};
+
+WatchHub::WatchHub(Revision current, HistoryReader read_history, WatchHubLimits limits)
+    : core_(std::make_shared<Core>(current, std::move(read_history), limits)) {}
+
+WatchHub::~WatchHub() { core_->stop(); }
+
+void WatchHub::compacted(Revision revision) { core_->compacted(revision); }
+
+void WatchHub::publish(std::vector<Event> events) { core_->publish(std::move(events)); }
+
+std::unique_ptr<Watch> WatchHub::add(std::string_view start, std::string_view end, Revision after,
+                                     std::shared_ptr<WatchSink> sink) {
+  return std::make_unique<HubWatch>(core_, core_->add(start, end, after, std::move(sink)));
+}
+
+}  // namespace trireme::store
