@@ -1,6 +1,6 @@
 #include "apiserver/admission/admission.h"
 
-#include <fmt/format.h>
+#include "api/status_convert.h"
 
 namespace trireme::apiserver::admission {
 
@@ -15,14 +15,7 @@ Status Chain::validate(const Attributes& attributes) const {
 }
 
 Status forbidden(const Attributes& attributes, std::string_view reason) {
-  StatusDetails details;
-  details.name = attributes.name;
-  details.group = attributes.resource->group;
-  details.kind = attributes.resource->resource;
-  std::string subject = attributes.resource->resource;
-  if (!attributes.resource->group.empty()) subject += "." + attributes.resource->group;
-  return {Reason::kForbidden, fmt::format("{} \"{}\" is forbidden: {}", subject, attributes.name, reason),
-          std::move(details)};
+  return api::forbidden(*attributes.resource, attributes.name, reason);
 }
 
 }  // namespace trireme::apiserver::admission
