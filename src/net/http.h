@@ -47,7 +47,7 @@ struct CertificateSubject {
 
 /// Who is at the other end of a connection.
 struct Peer {
-  std::string address;  ///< "127.0.0.1:41234"; empty for in-process callers.
+  std::string address;                            ///< "127.0.0.1:41234"; empty for in-process callers.
   std::optional<CertificateSubject> certificate;  ///< Only when it chains to the server's client CA.
 };
 

@@ -16,8 +16,8 @@ struct ServerOptions {
   std::string address = "127.0.0.1";  ///< IPv4, IPv6, or "::" for both.
   uint16_t port = 0;                  ///< 0: any free port; see Server::port.
   std::optional<TlsServerOptions> tls;
-  int workers = 4;                                  ///< Threads that run handlers.
-  size_t max_body_bytes = 3 * 1024 * 1024;          ///< Larger bodies are answered 413.
+  int workers = 4;                          ///< Threads that run handlers.
+  size_t max_body_bytes = 3 * 1024 * 1024;  ///< Larger bodies are answered 413.
   size_t max_header_bytes = 64 * 1024;
   size_t max_connections = 20'000;
   Duration header_timeout = std::chrono::seconds(30);  ///< To receive a request's head, and its body's progress.

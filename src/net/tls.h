@@ -16,7 +16,7 @@ struct TlsClientOptions {
   std::string ca_pem;           ///< Empty: the system's store.
   std::string certificate_pem;  ///< Empty: none.
   std::string key_pem;
-  std::string server_name;      ///< Overrides the URL's host for verification.
+  std::string server_name;  ///< Overrides the URL's host for verification.
   bool insecure_skip_verify = false;
 };
 

@@ -23,8 +23,8 @@ class ResponseStream {
   virtual Result<std::string> read(std::stop_token stop, Duration idle_timeout = Duration::zero()) = 0;
 };
 
-/// Sends requests. Thread-safe. Failures (ServiceUnavailable, Timeout) mean no HTTP answer came; an answer with an error
-/// status is a Response.
+/// Sends requests. Thread-safe. Failures (ServiceUnavailable, Timeout) mean no HTTP answer came; an answer with an
+/// error status is a Response.
 class Transport {
  public:
   virtual ~Transport() = default;
