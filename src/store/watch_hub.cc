@@ -61,6 +61,10 @@ class WatchHub::Core {
     std::vector<Event> dropped;  // destroyed after the lock is released
     std::lock_guard lock(mutex_);
     published_ = events.back().entry.mod_revision;
+    if (watches_ == 0) {  // nobody to wake; a watch that comes later reads history
+      overflowed_ = true;
+      return;
+    }
     if (!overflowed_) {
       for (Event& event : events) {
         backlog_bytes_ += cost(event);
@@ -85,6 +89,7 @@ class WatchHub::Core {
       watcher->sink = nullptr;
       return watcher;
     }
+    ++watches_;
     added_.push_back(watcher);
     wake_.notify_one();
     return watcher;
@@ -98,6 +103,7 @@ class WatchHub::Core {
     }
     std::lock_guard lock(mutex_);
     if (stopped_) return;
+    --watches_;
     removed_.push_back(watcher);
     wake_.notify_one();
   }
@@ -156,14 +162,14 @@ class WatchHub::Core {
   }
 
   void dispatch(Work& work) {
+    if (work.overflowed) {
+      log::debug("Watches go on from history", {{"watches", watchers_.size()}});
+      for (const WatcherPtr& watcher : watchers_) fall_behind(watcher);
+      dispatched_ = work.published;
+    }
     for (const WatcherPtr& watcher : work.added) admit(watcher);
     for (const WatcherPtr& watcher : work.removed) forget(watcher);
-    if (work.overflowed) {
-      log::warning("Watches are slow, reading from history", {{"watches", watchers_.size()}});
-      for (const WatcherPtr& watcher : watchers_) fall_behind(watcher);
-    } else {
-      deliver(work.backlog);
-    }
+    deliver(work.backlog);
     dispatched_ = work.published;
     for (const WatcherPtr& watcher : work.progress) {
       watcher->wants_progress = true;
@@ -273,7 +279,8 @@ class WatchHub::Core {
   std::condition_variable_any wake_;
   std::vector<Event> backlog_;
   std::size_t backlog_bytes_ = 0;
-  bool overflowed_ = false;  // the backlog was dropped: everything live has to read history
+  bool overflowed_ = false;  // the backlog is incomplete: what is live has to read history
+  std::size_t watches_ = 0;  // that have not been destroyed
   bool stopped_ = false;
   Revision published_;
   std::vector<WatcherPtr> added_;

@@ -1,0 +1,1 @@
+trireme_bench(store_bench DEPS trireme_store)
