@@ -11,7 +11,7 @@
 #include <fstream>
 #include <thread>
 
-#include "cmd/files.h"
+#include "linux/file.h"
 #include "linux/process.h"
 
 namespace trireme::cmd {
@@ -88,11 +88,13 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 Status write_mirrors(const ContainerdOptions& options) {
   for (const auto& [host, url] : options.registry_mirrors) {
     std::string folder = options.folder + "/registries/" + host;
-    TRY(make_folder(folder));
+    TRY(linux::make_dirs(folder));
     std::string server = host == "docker.io" ? "registry-1.docker.io" : host;
-    TRY(write_file(folder + "/hosts.toml",
-                   fmt::format("server = \"https://{}\"\n\n[host.{}]\n  capabilities = [\"pull\", \"resolve\"]\n",
-                               server, quoted(url))));
+    TRY(linux::replace_file(
+        folder + "/hosts.toml",
+        fmt::format("server = \"https://{}\"\n\n[host.{}]\n  capabilities = [\"pull\", \"resolve\"]\n", server,
+                    quoted(url)),
+        0644));
   }
   return {};
 }
@@ -111,7 +113,7 @@ bool accepts_connections(const std::string& socket) {
 }  // namespace
 
 pid_t running_containerd(const std::string& folder) {
-  auto text = read_file(folder + "/containerd.pid");
+  auto text = linux::read_file(folder + "/containerd.pid");
   if (!text.ok()) return 0;
   pid_t pid = 0;
   std::from_chars(text->data(), text->data() + text->size(), pid);
@@ -135,7 +137,7 @@ Result<std::unique_ptr<Containerd>> Containerd::start(const ContainerdOptions& o
         "--data-dir",
         sizeof sockaddr_un::sun_path - sizeof ".ttrpc" - 1, containerd->socket_, containerd->socket_.size()));
   }
-  TRY(make_folder(options.folder, 0711));
+  TRY(linux::make_dirs(options.folder, 0711));
   containerd->pid_ = running_containerd(options.folder);
   if (containerd->pid_ != 0) {
     containerd->taken_over_ = true;
@@ -143,7 +145,7 @@ Result<std::unique_ptr<Containerd>> Containerd::start(const ContainerdOptions& o
   }
   TRY(write_mirrors(options));
   std::string configuration_file = options.folder + "/config.toml";
-  TRY(write_file(configuration_file, configuration(options, containerd->socket_)));
+  TRY(linux::replace_file(configuration_file, configuration(options, containerd->socket_), 0644));
   ::unlink(containerd->socket_.c_str());
   if (!linux::find_program("containerd")) {
     return Status::not_found("containerd is not installed; on Debian: apt-get install containerd runc");
@@ -153,7 +155,7 @@ Result<std::unique_ptr<Containerd>> Containerd::start(const ContainerdOptions& o
                                                                     containerd->log_file_,
                                                                     /*new_session=*/true}));
   containerd->pid_ = child.pid();
-  TRY(write_file(containerd->pid_file_, fmt::format("{}\n", child.pid())));
+  TRY(linux::replace_file(containerd->pid_file_, fmt::format("{}\n", child.pid()), 0644));
   return containerd;
 }
 

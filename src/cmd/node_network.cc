@@ -7,8 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "cmd/files.h"
-#include "linux/process.h"
+#include "linux/file.h"
 #include "linux/route.h"
 
 namespace trireme::cmd {
@@ -43,15 +42,6 @@ std::string configuration(const NodeNetworkOptions& options) {
                      fmt::arg("leases", options.folder + "/leases"), fmt::arg("subnet", options.pod_cidr));
 }
 
-Status set_sysctl(const std::string& path, const std::string& value) {
-  // Not write_file: /proc knows no renaming.
-  FILE* file = std::fopen(path.c_str(), "w");
-  if (file == nullptr) return Status::internal(fmt::format("cannot write {}", path));
-  bool written = std::fputs(value.c_str(), file) >= 0;
-  written = std::fclose(file) == 0 && written;
-  return written ? Status() : Status::internal(fmt::format("cannot set {} to {}", path, value));
-}
-
 }  // namespace
 
 std::string bridge_name(const std::string& folder) {
@@ -61,14 +51,14 @@ std::string bridge_name(const std::string& folder) {
 }
 
 Status set_up_node_network(const NodeNetworkOptions& options) {
-  TRY(make_folder(options.folder + "/conf"));
-  TRY(write_file(options.folder + "/conf/10-trireme.conflist", configuration(options)));
+  TRY(linux::make_dirs(options.folder + "/conf"));
+  TRY(linux::replace_file(options.folder + "/conf/10-trireme.conflist", configuration(options), 0644));
   std::string remembered = options.folder + "/ip_forward.before";
   if (::access(remembered.c_str(), F_OK) != 0) {
-    TRY_ASSIGN(std::string before, read_file(kForwarding));
-    TRY(write_file(remembered, before));
+    TRY_ASSIGN(std::string before, linux::read_file(kForwarding));
+    TRY(linux::replace_file(remembered, before, 0644));
   }
-  TRY(set_sysctl(kForwarding, "1\n"));
+  TRY(linux::write_existing(kForwarding, "1\n"));
   TRY(linux::add_unreachable_route(options.cluster_cidr));
   return linux::add_unreachable_route(options.service_cidr);
 }
@@ -77,8 +67,8 @@ Status remove_node_network(const NodeNetworkOptions& options) {
   TRY(linux::delete_link(bridge_name(options.folder)));
   TRY(linux::remove_unreachable_route(options.cluster_cidr));
   TRY(linux::remove_unreachable_route(options.service_cidr));
-  if (auto before = read_file(options.folder + "/ip_forward.before"); before.ok()) {
-    TRY(set_sysctl(kForwarding, *before));
+  if (auto before = linux::read_file(options.folder + "/ip_forward.before"); before.ok()) {
+    TRY(linux::write_existing(kForwarding, *before));
   }
   return {};
 }

@@ -9,6 +9,7 @@
 #include "api/types/corev1.h"
 #include "api/value.h"
 #include "apiserver/authn/bearer.h"
+#include "net/x509.h"
 
 namespace trireme::apiserver::authn {
 namespace {
