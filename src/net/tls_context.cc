@@ -1,9 +1,11 @@
 #include "net/tls_context.h"
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <cstdio>
+#include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -16,6 +18,67 @@ namespace {
 
 constexpr unsigned char kProtocols[] = "\x02h2\x08http/1.1";  // the server's preference
 constexpr unsigned char kClientProtocols[] = "\x08http/1.1";
+
+// --- OpenSSL's own socket BIO raises SIGPIPE when the peer has gone; this one does not.
+
+int descriptor_of(BIO* bio) { return static_cast<int>(reinterpret_cast<intptr_t>(BIO_get_data(bio))); }
+
+/// What a BIO returns, with the retry flag that makes OpenSSL say "want read" or "want write".
+int transferred(BIO* bio, ssize_t count, int retry_flag) {
+  BIO_clear_retry_flags(bio);
+  if (count >= 0) return static_cast<int>(count);
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+    BIO_set_flags(bio, retry_flag | BIO_FLAGS_SHOULD_RETRY);
+  return -1;
+}
+
+int socket_write(BIO* bio, const char* data, int size) {
+  errno = 0;
+  return transferred(bio, ::send(descriptor_of(bio), data, static_cast<size_t>(size), MSG_NOSIGNAL), BIO_FLAGS_WRITE);
+}
+
+int socket_read(BIO* bio, char* data, int size) {
+  errno = 0;
+  const ssize_t count = ::recv(descriptor_of(bio), data, static_cast<size_t>(size), 0);
+  if (count == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+  return transferred(bio, count, BIO_FLAGS_READ);
+}
+
+long socket_control(BIO* bio, int command, long, void*) {  // NOLINT: OpenSSL's types
+  switch (command) {
+    case BIO_CTRL_FLUSH:
+      return 1;
+    case BIO_CTRL_EOF:
+      return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0 ? 1 : 0;
+    default:
+      return 0;
+  }
+}
+
+const BIO_METHOD* socket_method() {
+  static const BIO_METHOD* const kMethod = [] {
+    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket without signals");
+    BIO_meth_set_write(made, socket_write);
+    BIO_meth_set_read(made, socket_read);
+    BIO_meth_set_ctrl(made, socket_control);
+    return made;
+  }();
+  return kMethod;
+}
+
+/// A session over `descriptor`; null when out of memory.
+SslPtr new_session(SSL_CTX* context, int descriptor) {
+  SslPtr tls(SSL_new(context));
+  BIO* bio = BIO_new(socket_method());
+  if (!tls || bio == nullptr) {
+    BIO_free(bio);
+    return nullptr;
+  }
+  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(descriptor)));
+  BIO_set_init(bio, 1);
+  SSL_set_bio(tls.get(), bio, bio);
+  return tls;
+}
 
 Result<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -148,8 +211,8 @@ void TlsServerContext::reload_if_changed() {
 
 ssl_st* TlsServerContext::accept(int descriptor) {
   reload_if_changed();
-  SslPtr tls(SSL_new(context_));
-  if (!tls || SSL_set_fd(tls.get(), descriptor) != 1) return nullptr;
+  SslPtr tls = new_session(context_, descriptor);
+  if (!tls) return nullptr;
   SSL_set_accept_state(tls.get());
   return tls.release();
 }
@@ -182,8 +245,8 @@ Result<std::unique_ptr<TlsClientContext>> TlsClientContext::create(TlsClientOpti
 TlsClientContext::~TlsClientContext() { SSL_CTX_free(context_); }
 
 Result<ssl_st*> TlsClientContext::connect(int descriptor, const std::string& host) const {
-  SslPtr tls(SSL_new(context_));
-  if (!tls || SSL_set_fd(tls.get(), descriptor) != 1) return openssl_status(Reason::kInternalError, "TLS session");
+  SslPtr tls = new_session(context_, descriptor);
+  if (!tls) return openssl_status(Reason::kInternalError, "TLS session");
   const std::string& name = options_.server_name.empty() ? host : options_.server_name;
   in6_addr address;
   const bool is_address =
