@@ -17,13 +17,17 @@ struct DecodeNotes {
   std::vector<std::string> duplicate;
 };
 
-/// JSON of the struct behind `type`, by Go's rules: omitempty, null for nil, sorted maps, HTML characters unescaped
-/// as the API server sends them. Kinds begin with kind and apiVersion.
+/// JSON of the struct behind `type`, by Go's rules: omitempty, null for nil, sorted maps, HTML characters escaped
+/// as the API server sends them. Kinds begin with kind and apiVersion; embedded kinds (a list's items) do not.
 void append_json(const TypeInfo& type, const void* object, std::string& out);
-/// Fills a default-constructed struct. Ill-typed values are BadRequest and name the field's path.
+/// Fills a default-constructed struct. Bad documents and ill-typed values are BadRequest in upstream's words:
+/// `Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal string into Go struct field …`.
+/// kind and apiVersion are not compared with the type's. Field names are case-sensitive.
 Status parse_json(const TypeInfo& type, std::string_view json, void* object, DecodeNotes* notes = nullptr);
 
+/// Byte for byte what upstream's generated code writes, without envelope.
 void append_proto(const TypeInfo& type, const void* object, std::string& out);
+/// Fills a default-constructed struct; unknown fields are skipped, malformed bytes are BadRequest.
 Status parse_proto(const TypeInfo& type, std::string_view bytes, void* object);
 
 /// The storage and wire envelope `k8s\0` + runtime.Unknown{TypeMeta, raw} around a kind's protobuf.

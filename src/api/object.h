@@ -43,7 +43,7 @@ class Object {
 
  private:
   struct Deleter {
-    const TypeInfo* type = nullptr;
+    const TypeInfo* type;  // null while there is no data
     void operator()(void* data) const;
   };
   Object(const TypeInfo& type, void* data) : type_(&type), data_(data, Deleter{&type}) {}

@@ -164,7 +164,7 @@ class _File:
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\w.]+|[-+*()])')
 
 
-def _evaluate(package, expression, seen=()):
+def _evaluate(packages, package, expression, seen=()):
     """The value of a constant expression, or None when it is of no interest to API clients."""
     tokens = _TOKEN.findall(expression)
     if "".join(tokens).replace(" ", "") != expression.replace(" ", ""):
@@ -172,6 +172,10 @@ def _evaluate(package, expression, seen=()):
     value = None
     pending_plus = False
     for token in tokens:
+        owner, name = package, token
+        if not token.startswith('"') and "." in token:
+            local, name = token.split(".", 1)
+            owner = packages.get(package.imports.get(local, ""), package)
         if token.startswith('"'):
             term = bytes(token[1:-1], "utf-8").decode("unicode_escape")
         elif token == "+":
@@ -179,11 +183,11 @@ def _evaluate(package, expression, seen=()):
             continue
         elif token in "()":
             continue
-        elif re.fullmatch(r"-?\d+", token):
+        elif re.fullmatch(r"\d+", token):
             term = int(token)
-        elif token in package.consts and token not in seen:
-            term = _evaluate(package, package.consts[token].expression, (*seen, token))
-        elif token in package.types or token in ("string", "int32", "int64", "int"):
+        elif name in owner.consts and token not in seen:
+            term = _evaluate(packages, owner, owner.consts[name].expression, (*seen, token))
+        elif name in owner.types or token in ("string", "int32", "int64", "int"):
             continue  # a conversion
         else:
             return None
@@ -197,6 +201,16 @@ def _evaluate(package, expression, seen=()):
         else:
             return None
     return value
+
+
+def evaluate_constants(packages):
+    """Fills `value`, and `type` where a conversion tells it, in all constants. `packages` is keyed by import path."""
+    for package in packages.values():
+        for const in package.consts.values():
+            const.value = _evaluate(packages, package, const.expression)
+            conversion = re.match(r"(\w+)\(", const.expression)
+            if not const.type and conversion and conversion[1] in package.types:
+                const.type = conversion[1]
 
 
 def source_files(directory):
@@ -219,6 +233,4 @@ def parse_package(roots, import_path):
     package = GoPackage(import_path)
     for path in source_files(directory):
         _File(package, path.read_text(encoding="utf-8").splitlines()).parse()
-    for const in package.consts.values():
-        const.value = _evaluate(package, const.expression)
     return package

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 
 import packages as config
-from go_parser import parse_package
+from go_parser import evaluate_constants, parse_package
 
 _CPP_KEYWORDS = frozenset(
     "alignas alignof and asm auto bool break case catch char class compl concept const continue co_await co_return "
@@ -123,6 +123,7 @@ class Model:
 
     def __init__(self, roots):
         self._go = {package.path: parse_package(roots, package.path) for package in config.PACKAGES}
+        evaluate_constants(self._go)
         self._structs = {}  # (import path, name) -> Struct
         declared = [item for package in config.PACKAGES for item in self._declare(package)]
         for struct, path, go_type in declared:
@@ -267,16 +268,19 @@ class Model:
             raise KeyError(f"{path}: unknown type {go_type} ({owner})")
         ref = self._resolve(owner, definition.underlying)
         if ref.kind == "String" and ref.shape == "Plain" and "enum" in markers(definition.comment):
-            ref.enum = self._enum(owner, name)
+            ref.enum = self._enum(owner, definition)
         return ref
 
-    def _enum(self, path, type_name):
+    def _enum(self, path, definition):
         values, lines = [], []
+        type_name = definition.underlying if definition.is_alias else definition.name
         for const in self._go[path].consts.values():
             if const.type == type_name and isinstance(const.value, str):
                 values.append(const.value)
                 text = _ENUM_SPACES.sub(" ", " ".join(const.comment)).strip()
                 text = text[len(const.name) :].strip() if text.startswith(const.name) else text
                 lines.append(f" - `{json.dumps(const.value)}` {text}".rstrip())
+        if not values:
+            raise ValueError(f"{path}: no values of enum {type_name}")
         doc = "\n\nPossible enum values:\n" + "\n".join(sorted(lines))
         return Enum(sorted(values), doc)
