@@ -159,9 +159,20 @@ Result<std::string> RawClient::get(const api::ResourceInfo& resource, std::strin
   return send(make_request("GET", path_of(resource, ns, name), {}, {}), stop);
 }
 
-Result<std::string> RawClient::get_path(std::string target, std::stop_token stop) {
+Result<api::metav1::PartialObjectMetadata> RawClient::get_metadata(const api::ResourceInfo& resource,
+                                                                   std::string_view ns, std::string_view name,
+                                                                   std::stop_token stop) {
+  net::Request request = make_request("GET", path_of(resource, ns, name), {}, {});
+  request.headers.set("Accept", accept_metadata(protobuf_, "PartialObjectMetadata"));
+  TRY_ASSIGN(const std::string body, send(std::move(request), stop));
+  using Metadata = api::metav1::PartialObjectMetadata;
+  return body.starts_with(std::string_view("k8s\0", 4)) ? api::decode_proto<Metadata>(body)
+                                                        : api::decode_json<Metadata>(body);
+}
+
+Result<std::string> RawClient::get_path(std::string target, std::stop_token stop, std::string_view accept) {
   net::Request request = make_request("GET", std::move(target), {}, {});
-  request.headers.set("Accept", std::string(kJson));
+  request.headers.set("Accept", std::string(accept));
   return send(std::move(request), stop);
 }
 

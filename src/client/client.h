@@ -58,6 +58,9 @@ class RawClient {
 
   Result<std::string> get(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
                           std::stop_token stop = {});
+  /// Only the object's metadata, whatever its kind.
+  Result<api::metav1::PartialObjectMetadata> get_metadata(const api::ResourceInfo& resource, std::string_view ns,
+                                                          std::string_view name, std::stop_token stop = {});
   Result<std::string> list(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options,
                            std::stop_token stop = {});
   Result<std::string> create(const api::ResourceInfo& resource, std::string_view ns, std::string body,
@@ -72,8 +75,9 @@ class RawClient {
   /// Deletes everything that `selection` matches (its selectors only).
   Status remove_collection(const api::ResourceInfo& resource, std::string_view ns, const DeleteOptions& options = {},
                            const ListOptions& selection = {});
-  /// GET of any other path, such as "/version"; the answer as JSON.
-  Result<std::string> get_path(std::string target, std::stop_token stop = {});
+  /// GET of any other path, such as "/version", with `accept`.
+  Result<std::string> get_path(std::string target, std::stop_token stop = {},
+                               std::string_view accept = "application/json");
   /// Calls `each` for every event, in order, on this thread, until the watch ends (OK), fails, a stop is requested, or
   /// `each` returns false.
   Status watch(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options, std::stop_token stop,

@@ -9,6 +9,7 @@
 #include "api/value.h"
 #include "base/log.h"
 #include "controllers/support/pods.h"
+#include "controllers/support/statuses.h"
 
 namespace trireme::controllers {
 
@@ -73,12 +74,6 @@ bool deleted_before(const Ranked& a, const Ranked& b) {
   if (a.restarts != b.restarts) return a.restarts > b.restarts;
   if (a.age != b.age) return a.age < b.age;
   return a.pod->metadata.uid < b.pod->metadata.uid;
-}
-
-bool namespace_is_ending(const Status& status) {
-  return std::ranges::any_of(status.details().causes, [](const StatusCause& cause) {
-    return cause.type == api::corev1::kNamespaceTerminatingCause;
-  });
 }
 
 }  // namespace

@@ -11,12 +11,11 @@
 #include "api/types/corev1.h"
 #include "base/clock.h"
 #include "client/event_recorder.h"
+#include "controllers/support/pods.h"
 #include "controllers/support/recent_writes.h"
 
 /// Keeping a number of equal pods: the part that ReplicationController and ReplicaSet have in common.
 namespace trireme::controllers {
-
-using PodPointer = std::shared_ptr<const api::corev1::Pod>;
 
 /// The object that asks for replicas, whatever its kind.
 struct ReplicaOwner {

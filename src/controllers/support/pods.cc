@@ -6,6 +6,13 @@ namespace trireme::controllers {
 
 using api::corev1::Pod;
 
+void index_by_node(client::Informer<Pod>& pods) {
+  pods.add_index(std::string(kPodsByNode), [](const Pod& pod) -> std::vector<std::string> {
+    if (pod.spec.node_name.empty()) return {};
+    return {pod.spec.node_name};
+  });
+}
+
 const api::metav1::OwnerReference* controller_of(const api::metav1::ObjectMeta& metadata) {
   for (const auto& owner : metadata.owner_references) {
     if (owner.controller.value_or(false)) return &owner;

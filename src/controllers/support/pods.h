@@ -1,13 +1,21 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "api/types/corev1.h"
 #include "base/clock.h"
+#include "client/informer.h"
 
 /// Questions about pods and owners that several controllers ask.
 namespace trireme::controllers {
+
+using PodPointer = std::shared_ptr<const api::corev1::Pod>;
+
+/// The index of pods by the node they are bound to; `index_by_node` adds it.
+inline constexpr std::string_view kPodsByNode = "node";
+void index_by_node(client::Informer<api::corev1::Pod>& pods);
 
 /// The owner that manages the object; null when none does.
 const api::metav1::OwnerReference* controller_of(const api::metav1::ObjectMeta& metadata);

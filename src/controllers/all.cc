@@ -1,0 +1,50 @@
+#include "controllers/all.h"
+
+#include "api/types/appsv1.h"
+#include "controllers/endpoints/endpoint_slice_controller.h"
+#include "controllers/endpoints/endpoints_controller.h"
+#include "controllers/garbagecollector/garbage_collector.h"
+#include "controllers/namespace/namespace_controller.h"
+#include "controllers/nodelifecycle/node_lifecycle_controller.h"
+#include "controllers/nodelifecycle/taint_eviction_controller.h"
+#include "controllers/podgc/pod_gc_controller.h"
+#include "controllers/replicas/replica_controller.h"
+#include "controllers/serviceaccount/service_account_controller.h"
+
+namespace trireme::controllers {
+namespace {
+
+template <typename C>
+std::unique_ptr<Controller> make(const ControllerContext& context) {
+  return std::make_unique<C>(context);
+}
+
+template <typename T>
+auto make_replicas(const char* name, const char* component) {
+  return [=](const ControllerContext& context) -> std::unique_ptr<Controller> {
+    return std::make_unique<ReplicaController<T>>(context, name, component);
+  };
+}
+
+}  // namespace
+
+std::span<const ControllerDescriptor> all_controllers() {
+  static const ControllerDescriptor all[] = {
+      {"namespace-controller", "namespace", make<NamespaceController>},
+      {"serviceaccount-controller", "serviceaccount", make<ServiceAccountController>},
+      {"root-ca-certificate-publisher-controller", "root-ca-cert-publisher", make<RootCaPublisher>},
+      {"replicationcontroller-controller", "replicationcontroller",
+       make_replicas<api::corev1::ReplicationController>("replicationcontroller-controller", "replication-controller")},
+      {"replicaset-controller", "replicaset",
+       make_replicas<api::appsv1::ReplicaSet>("replicaset-controller", "replicaset-controller")},
+      {"endpoints-controller", "endpoint", make<EndpointsController>},
+      {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
+      {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
+      {"taint-eviction-controller", "", make<TaintEvictionController>},
+      {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
+      {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
+  };
+  return all;
+}
+
+}  // namespace trireme::controllers

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/types/discoveryv1.h"
+#include "controllers/endpoints/service_pods.h"
+
+/// Spreading endpoints over slices with as few writes as can be.
+namespace trireme::controllers {
+
+using SlicePointer = std::shared_ptr<const api::discoveryv1::EndpointSlice>;
+
+/// Endpoints that share an address family and a list of ports.
+struct SliceGroup {
+  std::string address_type;
+  std::vector<api::discoveryv1::EndpointPort> ports;
+  std::vector<api::discoveryv1::Endpoint> endpoints;
+};
+
+/// What the service's pods ask for. `zone_of_node` gives the zone of a node by name, or "".
+std::vector<SliceGroup> slice_groups(const api::corev1::Service& service, std::span<const PodPointer> pods,
+                                     const std::function<std::string(const std::string&)>& zone_of_node);
+
+struct SlicePlan {
+  std::vector<api::discoveryv1::EndpointSlice> create;
+  std::vector<api::discoveryv1::EndpointSlice> update;
+  std::vector<SlicePointer> remove;
+};
+
+/// The writes that turn `present` into what is wanted. An endpoint stays in the slice that has it; new ones fill slices
+/// that have room; slices that become empty go, but one (without ports) stays for each family of a service without
+/// endpoints.
+SlicePlan plan_slices(const api::corev1::Service& service, std::vector<SliceGroup> wanted,
+                      const std::vector<SlicePointer>& present, size_t max_endpoints = 100);
+
+}  // namespace trireme::controllers

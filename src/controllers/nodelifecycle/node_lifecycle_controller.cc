@@ -1,0 +1,182 @@
+#include "controllers/nodelifecycle/node_lifecycle_controller.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "client/retry.h"
+#include "controllers/support/pods.h"
+
+namespace trireme::controllers {
+
+using api::coordinationv1::Lease;
+using api::corev1::Node;
+using api::corev1::Pod;
+namespace v1 = api::corev1;
+
+namespace {
+
+client::Scope node_leases() {
+  client::Scope scope;
+  scope.ns = "kube-node-lease";
+  return scope;
+}
+
+bool has_execute_taint(const Node& node) {
+  return std::ranges::any_of(node.spec.taints, [](const v1::Taint& taint) {
+    return taint.effect == v1::kTaintEffectNoExecute &&
+           (taint.key == v1::kTaintNodeNotReady || taint.key == v1::kTaintNodeUnreachable);
+  });
+}
+
+}  // namespace
+
+NodeLifecycleController::NodeLifecycleController(const ControllerContext& context)
+    : Controller(context, "node-lifecycle-controller"),
+      nodes_(context.informers->informer<Node>()),
+      leases_(context.informers->informer<Lease>(node_leases())),
+      pods_(context.informers->informer<Pod>()),
+      events_(context.events->recorder("node-controller")),
+      rates_{context.options.node_eviction_rate, context.options.secondary_node_eviction_rate,
+             context.options.unhealthy_zone_threshold, context.options.large_cluster_size_threshold} {
+  index_by_node(pods_);
+  nodes_.add_handler([this](const NodePointer& before, const NodePointer& after) {
+    const std::string& name = (after ? after : before)->metadata.name;
+    if (!after) {
+      forget(name);
+      events_.normal(*before, "RemovingNode", fmt::format("Node {0} event: Removing Node {0} from Controller", name));
+      return;
+    }
+    if (!before)
+      events_.normal(*after, "RegisteredNode", fmt::format("Node {0} event: Registered Node {0} in Controller", name));
+    if (!before || ready_heartbeat(*before) != ready_heartbeat(*after)) heard_from(name);
+    enqueue(name);
+  });
+  leases_.add_handler([this](const auto& before, const auto& after) {
+    if (after && (!before || before->spec.renew_time != after->spec.renew_time)) heard_from(after->metadata.name);
+  });
+  pods_.add_handler([this](const PodPointer& before, const PodPointer& after) {
+    // A pod that turns ready on a node that is not: its kubelet's last words came late.
+    if (!after || after->spec.node_name.empty() || !is_ready(*after) || (before && is_ready(*before))) return;
+    const NodePointer node = nodes_.get("", after->spec.node_name);
+    if (node && ready_status(*node) != v1::kConditionTrue) enqueue(node->metadata.name);
+  });
+}
+
+void NodeLifecycleController::heard_from(const std::string& node) {
+  const std::lock_guard lock(mutex_);
+  known_[node].heard = clock().monotonic();
+}
+
+void NodeLifecycleController::forget(const std::string& node) {
+  const std::lock_guard lock(mutex_);
+  known_.erase(node);
+}
+
+Duration NodeLifecycleController::silence_left(const Node& node) {
+  const auto& options = context().options;
+  const Duration grace = ready_heartbeat(node) ? options.node_monitor_grace_period : options.node_startup_grace_period;
+  const Duration now = clock().monotonic();
+  const std::lock_guard lock(mutex_);
+  const auto [entry, fresh] = known_.try_emplace(node.metadata.name);
+  if (fresh) entry->second.heard = now;
+  return entry->second.heard + grace - now;
+}
+
+std::map<std::string, ZoneHealth> NodeLifecycleController::zones() const {
+  std::map<std::string, ZoneHealth> out;
+  for (const NodePointer& node : nodes_.list()) {
+    ZoneHealth& zone = out[zone_of(*node)];
+    ++(ready_status(*node) == v1::kConditionTrue ? zone.ready : zone.not_ready);
+  }
+  return out;
+}
+
+void NodeLifecycleController::note_readiness(const NodePointer& node) {
+  const std::string now(ready_status(*node));
+  std::string before;
+  {
+    const std::lock_guard lock(mutex_);
+    before = std::exchange(known_[node->metadata.name].ready, now);
+  }
+  if (before == now) return;
+  if (before == v1::kConditionTrue) {
+    log::warning("Node is not ready", {{"node", node->metadata.name}, {"ready", now}});
+    events_.normal(*node, "NodeNotReady", fmt::format("Node {} status is now: NodeNotReady", node->metadata.name));
+  }
+  // What may be evicted depends on how many nodes of the zone, and of the cluster, are left.
+  for (const NodePointer& other : nodes_.list()) {
+    if (other != node && ready_status(*other) != v1::kConditionTrue) enqueue(other->metadata.name);
+  }
+}
+
+bool NodeLifecycleController::may_evict(const Node& node, Duration& wait) {
+  const std::string zone = zone_of(node);
+  const double rate = eviction_rate(zones(), zone, rates_);
+  if (rate <= 0) return false;
+  if (has_execute_taint(node)) return true;
+  const Duration now = clock().monotonic();
+  const std::lock_guard lock(mutex_);
+  Duration& next = next_eviction_[zone];
+  if (next > now) {
+    wait = next - now;
+    return false;
+  }
+  next = now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1 / rate));
+  return true;
+}
+
+Status NodeLifecycleController::write_taints(const NodePointer& node, bool execute) {
+  std::vector<v1::Taint> taints = node->spec.taints;
+  if (!apply_taints(taints, wanted_taints(*node, execute), clock().now())) return {};
+  return client::retry_on_conflict(clock(), [&]() -> Status {
+    TRY_ASSIGN(Node fresh, client().get<Node>("", node->metadata.name));
+    // Only what this pass knew is acted on: a node that changed since comes again.
+    if (ready_status(fresh) != ready_status(*node)) return {};
+    if (!apply_taints(fresh.spec.taints, wanted_taints(fresh, execute), clock().now())) return {};
+    return client().update(fresh).status();
+  });
+}
+
+Status NodeLifecycleController::mark_pods_not_ready(const std::string& node) {
+  Status failure;
+  for (const PodPointer& pod : pods_.by_index(kPodsByNode, node)) {
+    if (!is_ready(*pod)) continue;
+    Pod changed = *pod;
+    for (auto& condition : changed.status.conditions) {
+      if (condition.type != v1::kPodReady) continue;
+      condition.status = v1::kConditionFalse;
+      condition.last_transition_time = api::Time(clock().now());
+    }
+    events_.warning(*pod, "NodeNotReady", "Node is not ready");
+    const auto written = client().update_status(changed);
+    if (!written.ok() && !written.status().is(Reason::kNotFound)) failure = written.status();
+  }
+  return failure;
+}
+
+Result<Outcome> NodeLifecycleController::reconcile(const std::string& key) {
+  const NodePointer node = nodes_.get("", key);
+  if (!node) return Outcome::done();
+  Duration next = silence_left(*node);
+  if (next <= Duration::zero()) {
+    Node changed = *node;
+    if (mark_unknown(changed, clock().now())) {
+      // The change comes back as an event, and the taints follow from it.
+      const auto written = client().update_status(changed);
+      if (written.status().is(Reason::kNotFound)) return Outcome::done();
+      if (!written.ok()) return written.status();
+      return Outcome::done();
+    }
+    next = Duration::zero();
+  }
+  note_readiness(node);
+  const bool ready = ready_status(*node) == v1::kConditionTrue;
+  Duration wait{};
+  const bool execute = !ready && ready_heartbeat(*node) && may_evict(*node, wait);
+  TRY(write_taints(node, execute));
+  if (!ready && ready_heartbeat(*node)) TRY(mark_pods_not_ready(key));
+  if (wait > Duration::zero() && (next <= Duration::zero() || wait < next)) next = wait;
+  return Outcome::again_after(next);
+}
+
+}  // namespace trireme::controllers

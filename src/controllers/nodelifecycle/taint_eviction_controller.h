@@ -1,0 +1,39 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/types/corev1.h"
+#include "controllers/runtime/controller.h"
+#include "controllers/support/pods.h"
+
+namespace trireme::controllers {
+
+/// How long the pod may stay on a node with these taints, counted from when each was added: nothing when for ever, zero
+/// when a NoExecute taint is not tolerated at all.
+std::optional<Duration> tolerated_for(const api::corev1::Pod& pod, const std::vector<api::corev1::Taint>& taints);
+/// https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+bool tolerates(const api::corev1::Toleration& toleration, const api::corev1::Taint& taint);
+
+/// Deletes pods from nodes whose NoExecute taints they do not tolerate (any longer). Keys are those of pods; a pod that
+/// may stay for a while has a timer, others cost nothing.
+class TaintEvictionController final : public Controller {
+ public:
+  explicit TaintEvictionController(const ControllerContext& context);
+  Result<Outcome> reconcile(const std::string& key) override;
+
+ private:
+  Status evict(const api::corev1::Pod& pod);
+  WallTime tainted_since(const api::corev1::Pod& pod, const std::vector<api::corev1::Taint>& taints);
+
+  client::Informer<api::corev1::Node>& nodes_;
+  client::Informer<api::corev1::Pod>& pods_;
+  client::EventRecorder events_;
+  std::mutex mutex_;
+  std::map<std::string, WallTime> pending_;  ///< By the UID of a pod under a deadline: since when.
+};
+
+}  // namespace trireme::controllers

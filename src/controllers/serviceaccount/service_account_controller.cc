@@ -1,0 +1,90 @@
+#include "controllers/serviceaccount/service_account_controller.h"
+
+#include "controllers/support/statuses.h"
+
+namespace trireme::controllers {
+namespace {
+
+using api::corev1::ConfigMap;
+using api::corev1::Namespace;
+using api::corev1::ServiceAccount;
+
+constexpr std::string_view kDefaultAccount = "default";
+constexpr std::string_view kRootCaMap = "kube-root-ca.crt";
+constexpr std::string_view kRootCaKey = "ca.crt";
+constexpr std::string_view kDescriptionAnnotation = "kubernetes.io/description";
+// The words clients find on upstream's map.
+constexpr std::string_view kDescription =
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the "
+    "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes "
+    "clusters.";
+
+bool is_active(const std::shared_ptr<const Namespace>& ns) {
+  return ns && !ns->metadata.deletion_timestamp && ns->status.phase != api::corev1::kNamespaceTerminating;
+}
+
+client::Scope named(std::string_view name) {
+  client::Scope scope;
+  scope.field_selector = "metadata.name=" + std::string(name);
+  return scope;
+}
+
+/// What a namespace's end or a race with another writer brings about is no failure.
+Result<Outcome> unless_expected(const Status& status) {
+  if (status.ok() || status.is(Reason::kAlreadyExists) || status.is(Reason::kNotFound) || namespace_is_ending(status)) {
+    return Outcome::done();
+  }
+  return status;
+}
+
+}  // namespace
+
+ServiceAccountController::ServiceAccountController(const ControllerContext& context)
+    : Controller(context, "serviceaccount-controller"),
+      namespaces_(context.informers->informer<Namespace>()),
+      accounts_(context.informers->informer<ServiceAccount>(named(kDefaultAccount))) {
+  namespaces_.add_handler([this](const auto&, const auto& after) {
+    if (after) enqueue(after->metadata.name);
+  });
+  accounts_.add_handler([this](const auto& before, const auto& after) {
+    if (!after) enqueue(before->metadata.namespace_);
+  });
+}
+
+Result<Outcome> ServiceAccountController::reconcile(const std::string& key) {
+  if (!is_active(namespaces_.get(key)) || accounts_.get(key, kDefaultAccount)) return Outcome::done();
+  ServiceAccount account;
+  account.metadata.namespace_ = key;
+  account.metadata.name = kDefaultAccount;
+  return unless_expected(client().create(account).status());
+}
+
+RootCaPublisher::RootCaPublisher(const ControllerContext& context)
+    : Controller(context, "root-ca-certificate-publisher-controller"),
+      namespaces_(context.informers->informer<Namespace>()),
+      maps_(context.informers->informer<ConfigMap>(named(kRootCaMap))) {
+  namespaces_.add_handler([this](const auto&, const auto& after) {
+    if (after) enqueue(after->metadata.name);
+  });
+  maps_.add_handler(
+      [this](const auto& before, const auto& after) { enqueue((after ? after : before)->metadata.namespace_); });
+}
+
+Result<Outcome> RootCaPublisher::reconcile(const std::string& key) {
+  const std::string& ca = context().options.root_ca_pem;
+  if (ca.empty() || !is_active(namespaces_.get(key))) return Outcome::done();
+  const auto present = maps_.get(key, kRootCaMap);
+  ConfigMap map;
+  if (present) map = *present;
+  const bool right = map.data.size() == 1 && map.data.get(kRootCaKey) == ca &&
+                     map.metadata.annotations.get(kDescriptionAnnotation) == kDescription;
+  if (present && right) return Outcome::done();
+  map.metadata.namespace_ = key;
+  map.metadata.name = kRootCaMap;
+  map.metadata.annotations.insert_or_assign(kDescriptionAnnotation, kDescription);
+  map.data.clear();
+  map.data.insert_or_assign(kRootCaKey, ca);
+  return unless_expected(present ? client().update(map).status() : client().create(map).status());
+}
+
+}  // namespace trireme::controllers

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+
+#include "api/types/corev1.h"
+#include "controllers/runtime/controller.h"
+
+namespace trireme::controllers {
+
+/// Keeps a service account "default" in every active namespace. Keys are names of namespaces.
+/// https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#serviceaccount-controller
+class ServiceAccountController final : public Controller {
+ public:
+  explicit ServiceAccountController(const ControllerContext& context);
+  Result<Outcome> reconcile(const std::string& key) override;
+
+ private:
+  client::Informer<api::corev1::Namespace>& namespaces_;
+  client::Informer<api::corev1::ServiceAccount>& accounts_;
+};
+
+/// Publishes the cluster's CA certificate to every active namespace, as config map kube-root-ca.crt, from where pods
+/// project it. Keys are names of namespaces.
+/// https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume
+class RootCaPublisher final : public Controller {
+ public:
+  explicit RootCaPublisher(const ControllerContext& context);
+  Result<Outcome> reconcile(const std::string& key) override;
+
+ private:
+  client::Informer<api::corev1::Namespace>& namespaces_;
+  client::Informer<api::corev1::ConfigMap>& maps_;
+};
+
+}  // namespace trireme::controllers
