@@ -1,0 +1,121 @@
+#include "cmd/cluster_options.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <filesystem>
+
+#include "cmd/node_network.h"
+#include "linux/route.h"
+
+namespace trireme::cmd {
+namespace {
+
+struct Ipv4Network {
+  uint32_t address;
+  int length;
+};
+
+Result<Ipv4Network> parse_network(const std::string& cidr) {
+  size_t slash = cidr.find('/');
+  in_addr address{};
+  int length = -1;
+  if (slash != std::string::npos && ::inet_pton(AF_INET, cidr.substr(0, slash).c_str(), &address) == 1) {
+    const char* end = cidr.data() + cidr.size();
+    auto [rest, error] = std::from_chars(cidr.data() + slash + 1, end, length);
+    if (error == std::errc() && rest == end && length >= 8 && length <= 30)
+      return Ipv4Network{ntohl(address.s_addr), length};
+  }
+  return Status::bad_request(fmt::format("\"{}\" is no IPv4 network such as 10.244.0.0/16", cidr));
+}
+
+std::string address_text(uint32_t address) {
+  in_addr network{htonl(address)};
+  std::array<char, INET_ADDRSTRLEN> text{};
+  return ::inet_ntop(AF_INET, &network, text.data(), text.size());
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  std::string result = name.data();
+  for (char& c : result) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+  return result.empty() ? "node" : result;
+}
+
+Status check_port(std::string_view flag, int port) {
+  if (port >= 0 && port <= 65535) return {};
+  return Status::bad_request(fmt::format("flag --{}: {} is no port number", flag, port));
+}
+
+}  // namespace
+
+FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
+  FlagSet flags(std::move(usage));
+  flags.add("data-dir", &options.data_dir, "folder of all state: certificates, store, containers, admin.kubeconfig");
+  flags.add("https-port", &options.https_port, "port of the API server; 0 picks a free one");
+  flags.add("bind-address", &options.bind_address, "address the API server listens on");
+  flags.add("advertise-address", &options.advertise_address, "address by which others reach the API server");
+  flags.add("no-node", &options.no_node, "control plane only: start no containers");
+  flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
+  flags.add("node-name", &options.node_name, "name of this node (default: the host's name)");
+  flags.add("node-ip", &options.node_ip, "address of this node (default: that of the default route)");
+  flags.add("kubelet-port", &options.kubelet_port, "port of the kubelet's server; 0 picks a free one");
+  flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods");
+  flags.add("service-cluster-ip-range", &options.service_cidr, "addresses of services");
+  flags.add("container-runtime-endpoint", &options.container_runtime_endpoint,
+            "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
+  flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
+  flags.add("sandbox-image", &options.sandbox_image, "image that holds a pod's namespaces");
+  flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
+  flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
+  flags.add("ready-file", &options.ready_file, "create this file when everything is ready");
+  flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
+  flags.add("help", &options.help, "print this text");
+  return flags;
+}
+
+Status complete(ClusterOptions& options) {
+  options.data_dir = std::filesystem::absolute(options.data_dir).lexically_normal().string();
+  while (options.data_dir.size() > 1 && options.data_dir.ends_with('/')) options.data_dir.pop_back();
+  if (options.data_dir == "/") return Status::bad_request("flag --data-dir: / cannot be the data folder");
+  if (options.node_name.empty()) options.node_name = host_name();
+  if (options.node_ip.empty()) options.node_ip = linux::primary_address();
+  if (options.advertise_address.empty()) options.advertise_address = options.node_ip;
+  TRY(check_port("https-port", options.https_port));
+  TRY(check_port("kubelet-port", options.kubelet_port));
+  TRY(node_pod_cidr(options.cluster_cidr).status());
+  TRY(first_address(options.service_cidr).status());
+  return parse_mirrors(options.registry_mirrors).status();
+}
+
+std::string ClusterOptions::cgroup_root() const {
+  return data_dir == ClusterOptions().data_dir ? "" : "/" + bridge_name(network_folder());
+}
+
+Result<std::string> node_pod_cidr(const std::string& cluster_cidr) {
+  TRY_ASSIGN(Ipv4Network network, parse_network(cluster_cidr));
+  return fmt::format("{}/{}", address_text(network.address), std::max(network.length, 24));
+}
+
+Result<std::string> first_address(const std::string& cidr) {
+  TRY_ASSIGN(Ipv4Network network, parse_network(cidr));
+  return address_text(network.address + 1);
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors) {
+  std::vector<std::pair<std::string, std::string>> result;
+  for (const std::string& mirror : mirrors) {
+    size_t equals = mirror.find('=');
+    bool valid = equals != std::string::npos && equals > 0 && mirror.find("://", equals) != std::string::npos &&
+                 mirror.find('/') > equals;
+    if (!valid) return Status::bad_request(fmt::format("flag --registry-mirror: \"{}\" is not HOST=URL", mirror));
+    result.emplace_back(mirror.substr(0, equals), mirror.substr(equals + 1));
+  }
+  return result;
+}
+
+}  // namespace trireme::cmd

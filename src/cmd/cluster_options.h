@@ -1,0 +1,58 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/flags.h"
+
+namespace trireme::cmd {
+
+/// What `trireme up` and `trireme reset` are told.
+struct ClusterOptions {
+  std::string data_dir = "/var/lib/trireme";
+  std::string bind_address = "0.0.0.0";
+  std::string advertise_address;  ///< Empty: the node's address.
+  int https_port = 6443;
+  int kubelet_port = 10250;
+  std::string node_name;
+  std::string node_ip;
+  bool no_node = false;
+  bool stop_pods = false;
+  std::vector<std::string> controllers = {"*"};
+  std::string cluster_cidr = "10.244.0.0/16";
+  std::string service_cidr = "10.96.0.0/16";
+  std::string container_runtime_endpoint;
+  std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
+  std::string sandbox_image = "registry.k8s.io/pause:3.10";
+  std::string token_auth_file;
+  std::string ready_file;
+  int verbosity = 0;
+  bool help = false;
+
+  std::string pki_folder() const { return data_dir + "/pki"; }
+  std::string containerd_folder() const { return data_dir + "/containerd"; }
+  std::string network_folder() const { return data_dir + "/cni"; }
+  std::string kubelet_folder() const { return data_dir + "/kubelet"; }
+  std::string kubeconfig_file() const { return data_dir + "/admin.kubeconfig"; }
+  std::string database_file() const { return data_dir + "/store/state.db"; }
+  /// Below which "/kubepods" is made. Clusters in other than the default folder keep to groups of their own.
+  std::string cgroup_root() const;
+};
+
+/// Binds the flags. `usage` names the command.
+FlagSet cluster_flags(std::string usage, ClusterOptions& options);
+
+/// Makes paths absolute, fills in names and addresses, and checks what can be checked early.
+Status complete(ClusterOptions& options);
+
+/// The first /24 of the cluster's pod range: the pods of this node.
+Result<std::string> node_pod_cidr(const std::string& cluster_cidr);
+
+/// The address of the service default/kubernetes: the first of the service range.
+Result<std::string> first_address(const std::string& cidr);
+
+/// {"docker.io", "http://…"} of each --registry-mirror.
+Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors);
+
+}  // namespace trireme::cmd

@@ -1,0 +1,232 @@
+#include "cmd/control_plane.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+#include <utility>
+
+#include "apiserver/admission/plugins.h"
+#include "apiserver/api_server.h"
+#include "apiserver/authn/bearer.h"
+#include "apiserver/authn/service_account.h"
+#include "apiserver/authn/x509.h"
+#include "apiserver/authz/bootstrap_policy.h"
+#include "apiserver/authz/node.h"
+#include "apiserver/authz/rbac.h"
+#include "apiserver/legacy/handler.h"
+#include "base/log.h"
+#include "cmd/cluster_options.h"
+#include "controllers/all.h"
+#include "controllers/runtime/manager.h"
+#include "linux/file.h"
+#include "net/server.h"
+#include "scheduler/scheduler.h"
+#include "store/sqlite_store.h"
+
+namespace trireme::cmd {
+namespace {
+
+// Old history is forgotten this often, as upstream's API server has etcd do, so that the store does not grow.
+constexpr auto kCompactionInterval = std::chrono::minutes(5);
+
+/// A port that was free a moment ago: the server's certificate-independent settings need it before it listens.
+Result<uint16_t> free_port(const std::string& address) {
+  int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in bound{};
+  bound.sin_family = AF_INET;
+  socklen_t size = sizeof bound;
+  bool found = ::inet_pton(AF_INET, address.c_str(), &bound.sin_addr) == 1 &&
+               ::bind(socket, reinterpret_cast<sockaddr*>(&bound), sizeof bound) == 0 &&
+               ::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size) == 0;
+  ::close(socket);
+  if (!found) return Status::internal(fmt::format("no free port on {}", address));
+  return ntohs(bound.sin_port);
+}
+
+class InProcessControlPlane final : public ControlPlane {
+ public:
+  InProcessControlPlane(const ClusterOptions& options, std::shared_ptr<Clock> clock)
+      : options_(options), clock_(std::move(clock)) {}
+  ~InProcessControlPlane() override { stop(); }
+
+  Status start(Pki& pki) {
+    TRY_ASSIGN(store_, store::sqlite_store({.path = options_.database_file(), .clock = clock_}));
+    auto port = static_cast<uint16_t>(options_.https_port);
+    if (port == 0) {
+      TRY_ASSIGN(port, free_port(options_.bind_address));
+    }
+    TRY_ASSIGN(std::string service_address, first_address(options_.service_cidr));
+    TRY(pki.ensure({.name = "apiserver",
+                    .common_name = "kube-apiserver",
+                    .organizations = {},
+                    .use = net::CertificateUse::kServer,
+                    .dns_names = {"kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                                  "kubernetes.default.svc.cluster.local", "localhost", options_.node_name},
+                    .ip_addresses = {"127.0.0.1", "::1", service_address, options_.advertise_address}})
+            .status());
+    TRY_ASSIGN(kubelet_client_, pki.ensure({.name = "apiserver-kubelet-client",
+                                            .common_name = "kube-apiserver-kubelet-client",
+                                            .organizations = {},
+                                            .use = net::CertificateUse::kClient,
+                                            .dns_names = {},
+                                            .ip_addresses = {}}));
+    TRY(create_server(pki, port));
+
+    net::ServerOptions server_options;
+    server_options.address = options_.bind_address;
+    server_options.port = port;
+    server_options.tls =
+        net::TlsServerOptions{pki.path("apiserver.crt"), pki.path("apiserver.key"), pki.path("ca.crt")};
+    TRY_ASSIGN(listener_, net::Server::start(std::move(server_options), *api_));
+    background_ = std::jthread([this](std::stop_token stop) { run_background(stop); });
+    return {};
+  }
+
+  uint16_t port() const override { return listener_->port(); }
+
+  std::shared_ptr<net::Transport> transport(std::string common_name, std::vector<std::string> organizations) override {
+    net::Peer peer;
+    peer.certificate = net::CertificateSubject{std::move(common_name), std::move(organizations)};
+    return net::in_process_transport(*api_, std::move(peer));
+  }
+
+  Status start_controllers() override {
+    std::string selection = fmt::format("{}", fmt::join(options_.controllers, ","));
+    TRY_ASSIGN(auto selected, controllers::select_controllers(controllers::all_controllers(), selection));
+    auto raw =
+        std::make_shared<client::RawClient>(transport("system:kube-controller-manager", {}), "kube-controller-manager");
+    controllers::ControllerContext context{client::Client(raw),
+                                           std::make_shared<client::InformerFactory>(raw, clock_),
+                                           std::make_shared<client::EventBroadcaster>(client::Client(raw), clock_),
+                                           clock_,
+                                           {}};
+    context.options.root_ca_pem = authority_pem_;
+    controllers_ = std::make_unique<controllers::Manager>(std::move(context));
+    for (const auto* descriptor : selected) controllers_->add(*descriptor);
+    return controllers_->start();
+  }
+
+  Status start_scheduler() override {
+    auto raw = std::make_shared<client::RawClient>(transport("system:kube-scheduler", {}), "kube-scheduler");
+    scheduler_ = scheduler::Scheduler::create({client::Client(raw),
+                                               std::make_shared<client::InformerFactory>(raw, clock_),
+                                               std::make_shared<client::EventBroadcaster>(client::Client(raw), clock_),
+                                               clock_,
+                                               {}});
+    return scheduler_->start();
+  }
+
+  void stop() override {
+    if (api_) api_->begin_shutdown();
+    background_.request_stop();
+    if (background_.joinable()) background_.join();
+    if (scheduler_) scheduler_->stop();
+    if (controllers_) controllers_->stop();
+    scheduler_.reset();
+    controllers_.reset();
+    if (listener_) listener_->shutdown(std::chrono::seconds(2));
+    listener_.reset();
+    api_.reset();
+    caches_.reset();
+    store_.reset();
+  }
+
+ private:
+  Status create_server(Pki& pki, uint16_t port) {
+    authority_pem_ = pki.authority_pem();
+    caches_ = std::make_shared<apiserver::Caches>(apiserver::CachesOptions{.store = store_, .clock = clock_});
+    apiserver::authn::ServiceAccountOptions tokens;
+    tokens.signing_key_pem = pki.service_account_key_pem();
+    tokens.clock = clock_;
+
+    apiserver::Options server;
+    server.store = store_;
+    server.clock = clock_;
+    server.caches = caches_;
+    std::vector<std::shared_ptr<apiserver::authn::Authenticator>> authenticators;
+    authenticators.push_back(std::make_shared<apiserver::authn::X509Authenticator>());
+    if (!options_.token_auth_file.empty()) {
+      TRY_ASSIGN(std::string text, linux::read_file(options_.token_auth_file));
+      TRY_ASSIGN(auto static_tokens, apiserver::authn::TokenFileAuthenticator::parse(text));
+      authenticators.push_back(std::move(static_tokens));
+    }
+    TRY_ASSIGN(auto account_tokens, apiserver::authn::ServiceAccountAuthenticator::create(tokens, caches_));
+    authenticators.push_back(std::move(account_tokens));
+    server.authenticator = apiserver::authn::any_of(std::move(authenticators));
+    server.authorizer = apiserver::authz::union_of({apiserver::authz::masters_authorizer(),
+                                                    std::make_shared<apiserver::authz::NodeAuthorizer>(caches_),
+                                                    std::make_shared<apiserver::authz::RbacAuthorizer>(caches_)});
+    server.admission = apiserver::admission::default_chain(caches_);
+    TRY_ASSIGN(server.token_issuer, apiserver::authn::service_account_issuer(tokens));
+    server.service_cidr = options_.service_cidr;
+    server.advertise_address = options_.advertise_address;
+    server.advertise_port = port;
+    server.kubelet_transport = [this](const std::string& base_url) {
+      net::HttpTransportOptions transport_options;
+      transport_options.base_url = base_url;
+      transport_options.tls.ca_pem = authority_pem_;
+      transport_options.tls.certificate_pem = kubelet_client_.certificate_pem;
+      transport_options.tls.key_pem = kubelet_client_.key_pem;
+      return net::http_transport(std::move(transport_options));
+    };
+    TRY_ASSIGN(api_, apiserver::ApiServer::create(std::move(server)));
+    auto legacy = apiserver::legacy::make_handler(*api_);
+    api_->add_path("/api/v1beta1", legacy, /*authorize=*/false);
+    api_->add_path("/api/v1beta2", legacy, /*authorize=*/false);
+    api_->add_check("poststarthook/rbac/bootstrap-roles", [this] {
+      return roles_ready_ ? Status() : Status::unavailable("the default roles are being written");
+    });
+    return {};
+  }
+
+  /// The default roles first, then compaction now and then.
+  void run_background(std::stop_token stop) {
+    Status status = apiserver::authz::reconcile_bootstrap_policy(*api_, stop);
+    while (!status.ok() && !stop.stop_requested()) {
+      log::error("Writing the default roles failed; trying again", {{"error", status}});
+      clock_->sleep_for(std::chrono::seconds(1), stop);
+      status = apiserver::authz::reconcile_bootstrap_policy(*api_, stop);
+    }
+    roles_ready_ = true;
+    store::Revision previous = 0;
+    while (clock_->sleep_for(kCompactionInterval, stop)) {
+      auto revision = store_->current_revision();
+      if (!revision.ok()) continue;
+      // What was current one interval ago: clients that read slower than that start again.
+      if (previous > 0 && previous < *revision) {
+        Status compacted = store_->compact(previous);
+        if (!compacted.ok() && !compacted.is(Reason::kExpired)) {
+          log::warning("Compaction failed", {{"revision", previous}, {"error", compacted}});
+        }
+      }
+      previous = *revision;
+    }
+  }
+
+  const ClusterOptions& options_;
+  std::shared_ptr<Clock> clock_;
+  std::string authority_pem_;
+  net::CertifiedKey kubelet_client_;
+  std::shared_ptr<store::Store> store_;
+  std::shared_ptr<apiserver::Caches> caches_;
+  std::unique_ptr<apiserver::ApiServer> api_;
+  std::unique_ptr<net::Server> listener_;
+  std::unique_ptr<controllers::Manager> controllers_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::atomic<bool> roles_ready_ = false;
+  std::jthread background_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ControlPlane>> ControlPlane::start(const ClusterOptions& options, Pki& pki,
+                                                          std::shared_ptr<Clock> clock) {
+  auto plane = std::make_unique<InProcessControlPlane>(options, std::move(clock));
+  TRY(plane->start(pki));
+  return std::unique_ptr<ControlPlane>(std::move(plane));
+}
+
+}  // namespace trireme::cmd

@@ -1,0 +1,97 @@
+#include <fmt/format.h>
+
+#include "cmd/cluster_options.h"
+#include "cmd/commands.h"
+#include "cmd/containerd.h"
+#include "cmd/instance_lock.h"
+#include "cmd/node.h"
+#include "cmd/node_network.h"
+#include "cmd/progress.h"
+#include "linux/cgroup.h"
+#include "linux/file.h"
+#include "linux/mount.h"
+#include "linux/process.h"
+
+namespace trireme::cmd {
+namespace {
+
+constexpr auto kContainerdTimeout = std::chrono::seconds(30);
+
+/// Removes the pods through containerd, so that sandboxes, addresses and port rules are undone by those who made them.
+Status remove_pods(const ClusterOptions& options) {
+  if (!linux::exists(options.containerd_folder() + "/root")) return {};
+  ContainerdOptions containerd_options;
+  containerd_options.folder = options.containerd_folder();
+  containerd_options.cni_config_folder = options.network_folder() + "/conf";
+  TRY_ASSIGN(containerd_options.cni_program_folder, cni_program_folder());
+  TRY_ASSIGN(auto containerd, Containerd::start(containerd_options));
+  Status status = containerd->wait_ready(kContainerdTimeout);
+  if (status.ok()) status = remove_all_pods(containerd->endpoint());
+  containerd->stop();
+  return status;
+}
+
+/// Shims whose containerd knew nothing of them any more: what a crash in the middle of a removal leaves.
+void end_leftover_shims(const ClusterOptions& options) {
+  std::string address = options.containerd_folder() + "/containerd.sock";
+  for (const std::string& entry : linux::list_dir("/proc")) {
+    if (entry.find_first_not_of("0123456789") != std::string::npos) continue;
+    auto pid = static_cast<pid_t>(std::stol(entry));
+    std::vector<std::string> words = linux::command_line_of(pid);
+    bool is_shim = !words.empty() && words[0].ends_with("containerd-shim-runc-v2");
+    for (const std::string& word : words) {
+      if (is_shim && word == address) linux::terminate_process(pid, std::chrono::seconds(1));
+    }
+  }
+}
+
+Status run(const ClusterOptions& options) {
+  if (!linux::exists(options.data_dir)) {
+    fmt::print("There is nothing in {}\n", options.data_dir);
+    return {};
+  }
+  // A folder that trireme did not make is not deleted, however the flag was meant.
+  bool ours = linux::exists(options.pki_folder()) || linux::exists(options.data_dir + "/lock") ||
+              linux::list_dir(options.data_dir).empty();
+  if (!ours) {
+    return Status::bad_request(
+        fmt::format("{} does not look like a data folder of trireme; nothing was removed", options.data_dir));
+  }
+  TRY_ASSIGN(InstanceLock lock, InstanceLock::take(options.data_dir));
+  Status pods = step("pods", [&] { return remove_pods(options); });
+  end_leftover_shims(options);
+  NodeNetworkOptions network;
+  network.folder = options.network_folder();
+  network.cluster_cidr = options.cluster_cidr;
+  network.service_cidr = options.service_cidr;
+  if (linux::exists(network.folder)) {
+    TRY(step("network", [&] { return remove_node_network(network); }));
+  }
+  TRY(step("control groups", [&]() -> Status {
+    TRY_ASSIGN(linux::Cgroups cgroups, linux::Cgroups::detect());
+    return cgroups.remove(options.cgroup_root().empty() ? "/kubepods" : options.cgroup_root());
+  }));
+  TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
+  TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));
+  return pods;
+}
+
+}  // namespace
+
+int reset(const std::vector<std::string>& words) {
+  ClusterOptions options;
+  FlagSet flags = cluster_flags("trireme reset [--data-dir DIR]", options);
+  auto arguments = flags.parse(words);
+  if (arguments.ok() && options.help) {
+    fmt::print("{}", flags.help());
+    return 0;
+  }
+  Status status = arguments.status();
+  if (status.ok()) status = complete(options);
+  if (status.ok()) status = run(options);
+  if (status.ok()) return 0;
+  fmt::print(stderr, "trireme: {}\n", status.message());
+  return 1;
+}
+
+}  // namespace trireme::cmd

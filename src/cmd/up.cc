@@ -1,0 +1,163 @@
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <future>
+#include <memory>
+
+#include "base/log.h"
+#include "client/kubeconfig.h"
+#include "cmd/cluster_options.h"
+#include "cmd/commands.h"
+#include "cmd/control_plane.h"
+#include "cmd/instance_lock.h"
+#include "cmd/node.h"
+#include "cmd/pki.h"
+#include "cmd/progress.h"
+#include "linux/file.h"
+
+namespace trireme::cmd {
+namespace {
+
+constexpr auto kNodeReadyTimeout = std::chrono::seconds(60);
+
+/// Everything that `trireme up` runs, in the order of its start.
+class Cluster {
+ public:
+  explicit Cluster(const ClusterOptions& options) : options_(options), clock_(real_clock()) {}
+  ~Cluster() { stop(); }
+
+  Status start() {
+    TRY(step("certificates", [&] { return make_certificates(); }));
+    // containerd takes longest to start: it does so while the control plane comes up.
+    std::future<Status> node_prepared;
+    if (!options_.no_node) {
+      node_ = std::make_unique<Node>(options_, clock_);
+      node_prepared = std::async(std::launch::async, [&] { return node_->prepare(); });
+    }
+    Status status = step("API server", [&]() -> Status {
+      TRY_ASSIGN(control_plane_, ControlPlane::start(options_, *pki_, clock_));
+      return {};
+    });
+    if (status.ok()) status = write_kubeconfig();
+    if (status.ok()) status = step("controllers", [&] { return control_plane_->start_controllers(); });
+    if (status.ok()) status = step("scheduler", [&] { return control_plane_->start_scheduler(); });
+    if (node_prepared.valid()) {
+      Status prepared =
+          status.ok() ? step("containerd and node network", [&] { return node_prepared.get(); }) : node_prepared.get();
+      if (status.ok()) status = prepared;
+    }
+    TRY(status);
+    if (!node_) return {};
+    return step(fmt::format("node {} Ready", options_.node_name), [&]() -> Status {
+      TRY(node_->start(*pki_, *control_plane_));
+      return node_->wait_ready(kNodeReadyTimeout);
+    });
+  }
+
+  void stop() {
+    if (node_) node_->stop(options_.stop_pods);
+    node_.reset();
+    if (control_plane_) control_plane_->stop();
+    control_plane_.reset();
+  }
+
+  uint16_t port() const { return control_plane_->port(); }
+
+ private:
+  Status make_certificates() {
+    TRY_ASSIGN(Pki pki, Pki::open(options_.pki_folder(), *clock_));
+    pki_ = std::make_unique<Pki>(std::move(pki));
+    return {};
+  }
+
+  Status write_kubeconfig() {
+    TRY_ASSIGN(net::CertifiedKey admin, pki_->ensure({.name = "admin",
+                                                      .common_name = "kubernetes-admin",
+                                                      .organizations = {"system:masters"},
+                                                      .use = net::CertificateUse::kClient,
+                                                      .dns_names = {},
+                                                      .ip_addresses = {}}));
+    client::KubeconfigCluster cluster;
+    std::string host = options_.bind_address == "0.0.0.0" ? "127.0.0.1" : options_.bind_address;
+    cluster.server = fmt::format("https://{}:{}", host, control_plane_->port());
+    cluster.ca_pem = pki_->authority_pem();
+    client::KubeconfigUser user;
+    user.certificate_pem = admin.certificate_pem;
+    user.key_pem = admin.key_pem;
+    return linux::replace_file(options_.kubeconfig_file(),
+                               client::kubeconfig_text("trireme", "kubernetes-admin", cluster, user));
+  }
+
+  const ClusterOptions& options_;
+  std::shared_ptr<Clock> clock_;
+  std::unique_ptr<Pki> pki_;
+  std::unique_ptr<ControlPlane> control_plane_;
+  std::unique_ptr<Node> node_;
+};
+
+int fail(const Status& status) {
+  fmt::print(stderr, "trireme: {}\n", status.message());
+  return 1;
+}
+
+Status run(const ClusterOptions& options, const sigset_t& signals) {
+  ::umask(0022);
+  TRY(linux::make_dirs(options.data_dir, 0700));
+  TRY_ASSIGN(InstanceLock lock, InstanceLock::take(options.data_dir));
+  fmt::print("Starting Trireme in {}\n", options.data_dir);
+  auto started = std::chrono::steady_clock::now();
+  Cluster cluster(options);
+  TRY(cluster.start());
+  auto taken = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
+  fmt::print("Ready after {} ms. In another terminal:\n\n  export KUBECONFIG={}\n  kubectl get nodes\n\n{}\n",
+             taken.count(), options.kubeconfig_file(),
+             options.no_node || options.stop_pods
+                 ? "Ctrl-C stops it."
+                 : "Ctrl-C stops it; containers go on until the next start finds them.");
+  std::fflush(stdout);
+  if (!options.ready_file.empty()) TRY(linux::write_file(options.ready_file, "", 0644));
+  int signal = 0;
+  sigwait(&signals, &signal);
+  if (!options.ready_file.empty()) ::unlink(options.ready_file.c_str());
+  fmt::print("Stopping\n");
+  std::fflush(stdout);
+  return step("everything stopped", [&] {
+    cluster.stop();
+    return Status();
+  });
+}
+
+}  // namespace
+
+int up(const std::vector<std::string>& words) {
+  ClusterOptions options;
+  FlagSet flags = cluster_flags("trireme up [flags]", options);
+  auto arguments = flags.parse(words);
+  if (arguments.ok() && options.help) {
+    fmt::print("{}", flags.help());
+    return 0;
+  }
+  Status status = arguments.status();
+  if (status.ok() && !arguments->empty())
+    status = Status::bad_request("unexpected argument \"" + arguments->front() + "\"");
+  if (status.ok()) status = complete(options);
+  if (status.ok() && !options.no_node && ::geteuid() != 0) {
+    status = Status(Reason::kForbidden, "a node needs root to start containers; run as root, or with --no-node");
+  }
+  if (!status.ok()) return fail(status);
+  if (options.verbosity >= 2) log::set_level(log::Level::kDebug);
+  if (!options.ready_file.empty()) ::unlink(options.ready_file.c_str());
+
+  // Blocked before any thread starts, so that they reach sigwait alone.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  status = run(options, signals);
+  return status.ok() ? 0 : fail(status);
+}
+
+}  // namespace trireme::cmd

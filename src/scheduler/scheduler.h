@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "client/client.h"
+#include "client/event_recorder.h"
+#include "client/informer_factory.h"
+
+namespace trireme::scheduler {
+
+/// The settings of one scheduler, by upstream's names and with its defaults.
+/// https://kubernetes.io/docs/reference/config-api/kube-scheduler-config.v1/
+struct SchedulerOptions {
+  std::string scheduler_name = "default-scheduler";
+  Duration pod_initial_backoff = std::chrono::seconds(1);
+  Duration pod_max_backoff = std::chrono::seconds(10);
+  uint64_t random_seed = 0;  ///< Breaks ties between equally good nodes; 0 takes one from the system.
+};
+
+/// What a scheduler is given. Copies share everything.
+struct SchedulerContext {
+  client::Client client;
+  std::shared_ptr<client::InformerFactory> informers;  ///< Not started yet.
+  std::shared_ptr<client::EventBroadcaster> events;
+  std::shared_ptr<Clock> clock;
+  SchedulerOptions options;
+};
+
+/// Assigns pods that name it to nodes: one scheduling thread, and binding beside it.
+class Scheduler {
+ public:
+  static std::unique_ptr<Scheduler> create(SchedulerContext context);
+  virtual ~Scheduler() = default;
+
+  /// Starts the informers, waits until they hold what the server has, then schedules. Timeout when `stop` was requested
+  /// before that.
+  virtual Status start(std::stop_token stop = {}) = 0;
+  /// Finishes bindings under way. Safe to call twice.
+  virtual void stop() = 0;
+  /// Prometheus text.
+  virtual std::string metrics() const = 0;
+};
+
+}  // namespace trireme::scheduler
