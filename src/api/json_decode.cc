@@ -7,6 +7,7 @@
 
 #include "api/codec.h"
 #include "api/int_or_string.h"
+#include "api/json_syntax.h"
 #include "api/map.h"
 #include "api/raw_json.h"
 #include "api/time.h"
@@ -515,6 +516,11 @@ Status parse_document(const TypeInfo& type, std::string_view json, void* object,
 }
 
 }  // namespace
+
+bool is_json(std::string_view text) {
+  simdjson::dom::element element;
+  return scratch().validator.parse(text.data(), text.size()).get(element) == simdjson::SUCCESS;
+}
 
 Status parse_json(const TypeInfo& type, std::string_view json, void* object, DecodeNotes* notes) {
   const Status status = parse_document(type, json, object, notes);

@@ -194,7 +194,7 @@ class Writer {
 
   /// Raw text is valid JSON already (decoders see to it); only the HTML characters in its strings are escaped.
   void raw(std::string_view text) {
-    if (text.empty() || text.starts_with("k8s")) return null();  // nil, or protobuf in a protobuf-only place
+    if (text.empty() || text.starts_with('k')) return null();  // nil, or protobuf in a protobuf-only place
     size_t special;
     while ((special = text.find_first_of("<>&")) != std::string_view::npos) {
       out_ += text.substr(0, special);

@@ -4,6 +4,7 @@
 
 #include "api/codec.h"
 #include "api/int_or_string.h"
+#include "api/json_syntax.h"
 #include "api/map.h"
 #include "api/raw_json.h"
 #include "api/time.h"
@@ -306,9 +307,13 @@ Status get_message(const FieldInfo& field, std::string_view bytes, void* target,
                                                ? IntOrString(std::string(small.texts[3]))
                                                : IntOrString(static_cast<int32_t>(small.integers[2]));
       return {};
-    default:
-      static_cast<RawJson*>(target)->text = small.texts[1];
+    default: {
+      // Where protobuf carries protobuf (watch events), the bytes pass; anything else will be written as JSON.
+      const std::string_view text = small.texts[1];
+      if (!text.empty() && !text.starts_with(kMagic) && !is_json(text)) return malformed("JSON value");
+      static_cast<RawJson*>(target)->text = text;
       return {};
+    }
   }
 }
 
