@@ -9,7 +9,7 @@
 #include "cmd/progress.h"
 #include "linux/cgroup.h"
 #include "linux/file.h"
-#include "linux/mount.h"
+#include "linux/mounts.h"
 #include "linux/process.h"
 
 namespace trireme::cmd {
