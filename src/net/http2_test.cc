@@ -1,5 +1,5 @@
 #include <nghttp2/nghttp2.h>
-#include <poll.h>
+#include <openssl/ssl.h>
 
 #include <map>
 #include <thread>
@@ -214,9 +214,9 @@ TEST(Http2Streams, ManyStreamsAtOnceOnOneConnection) {
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<Exchange>> open;
   FunctionHandler handler([&](std::shared_ptr<Exchange> exchange) {
+    std::lock_guard lock(mutex);
     exchange->start(200, {});
     exchange->write(share("first;"));
-    std::lock_guard lock(mutex);
     open[exchange->request().target] = std::move(exchange);
   });
   const auto server = start_server(handler);
@@ -227,6 +227,7 @@ TEST(Http2Streams, ManyStreamsAtOnceOnOneConnection) {
     return std::all_of(ids.begin(), ids.end(), [&](int32_t id) { return client.answers[id].body == "first;"; });
   }));
   std::jthread writer([&] {
+    std::lock_guard lock(mutex);
     for (auto& [target, exchange] : open) {
       exchange->write(share(target));
       exchange->finish();

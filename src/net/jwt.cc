@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <openssl/x509.h>
 #include <simdjson.h>
 
 #include <vector>

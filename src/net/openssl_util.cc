@@ -1,6 +1,23 @@
 #include "net/openssl_util.h"
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
 namespace trireme::net {
+
+void OpensslRelease::operator()(bio_st* object) const { BIO_free_all(object); }
+void OpensslRelease::operator()(evp_pkey_st* object) const { EVP_PKEY_free(object); }
+void OpensslRelease::operator()(evp_md_ctx_st* object) const { EVP_MD_CTX_free(object); }
+void OpensslRelease::operator()(x509_st* object) const { X509_free(object); }
+void OpensslRelease::operator()(X509_req_st* object) const { X509_REQ_free(object); }
+void OpensslRelease::operator()(X509_extension_st* object) const { X509_EXTENSION_free(object); }
+void OpensslRelease::operator()(X509_name_st* object) const { X509_NAME_free(object); }
+void OpensslRelease::operator()(x509_store_st* object) const { X509_STORE_free(object); }
+void OpensslRelease::operator()(x509_store_ctx_st* object) const { X509_STORE_CTX_free(object); }
+void OpensslRelease::operator()(ssl_ctx_st* object) const { SSL_CTX_free(object); }
+void OpensslRelease::operator()(ssl_st* object) const { SSL_free(object); }
 
 std::string openssl_errors() {
   std::string text;

@@ -1,13 +1,5 @@
 #pragma once
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
-
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,9 +7,49 @@
 
 #include "base/result.h"
 
-/// OpenSSL's objects as owned pointers. For the sources of this folder only: the header is heavy.
+struct bio_st;
+struct evp_pkey_st;
+struct evp_md_ctx_st;
+struct x509_st;
+struct X509_req_st;
+struct X509_extension_st;
+struct X509_name_st;
+struct x509_store_st;
+struct x509_store_ctx_st;
+struct ssl_ctx_st;
+struct ssl_st;
+
+/// OpenSSL's objects as owned pointers, and what this folder's sources have to do with them more than once.
 namespace trireme::net {
 
+/// Releases an object by OpenSSL's function for its kind; defined for the kinds below.
+struct OpensslRelease {
+  void operator()(bio_st* object) const;
+  void operator()(evp_pkey_st* object) const;
+  void operator()(evp_md_ctx_st* object) const;
+  void operator()(x509_st* object) const;
+  void operator()(X509_req_st* object) const;
+  void operator()(X509_extension_st* object) const;
+  void operator()(X509_name_st* object) const;
+  void operator()(x509_store_st* object) const;
+  void operator()(x509_store_ctx_st* object) const;
+  void operator()(ssl_ctx_st* object) const;
+  void operator()(ssl_st* object) const;
+};
+
+using BioPtr = std::unique_ptr<bio_st, OpensslRelease>;
+using KeyPtr = std::unique_ptr<evp_pkey_st, OpensslRelease>;
+using DigestContextPtr = std::unique_ptr<evp_md_ctx_st, OpensslRelease>;
+using CertificatePtr = std::unique_ptr<x509_st, OpensslRelease>;
+using CertificateRequestPtr = std::unique_ptr<X509_req_st, OpensslRelease>;
+using ExtensionPtr = std::unique_ptr<X509_extension_st, OpensslRelease>;
+using NamePtr = std::unique_ptr<X509_name_st, OpensslRelease>;
+using StorePtr = std::unique_ptr<x509_store_st, OpensslRelease>;
+using StoreContextPtr = std::unique_ptr<x509_store_ctx_st, OpensslRelease>;
+using SslContextPtr = std::unique_ptr<ssl_ctx_st, OpensslRelease>;
+using SslPtr = std::unique_ptr<ssl_st, OpensslRelease>;
+
+/// The deleter for a kind that one source alone uses.
 template <auto Free>
 struct Releaser {
   template <typename T>
@@ -26,19 +58,6 @@ struct Releaser {
   }
 };
 
-using BioPtr = std::unique_ptr<BIO, Releaser<BIO_free_all>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Releaser<EVP_PKEY_free>>;
-using KeyContextPtr = std::unique_ptr<EVP_PKEY_CTX, Releaser<EVP_PKEY_CTX_free>>;
-using DigestContextPtr = std::unique_ptr<EVP_MD_CTX, Releaser<EVP_MD_CTX_free>>;
-using CertificatePtr = std::unique_ptr<X509, Releaser<X509_free>>;
-using CertificateRequestPtr = std::unique_ptr<X509_REQ, Releaser<X509_REQ_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Releaser<X509_EXTENSION_free>>;
-using NamePtr = std::unique_ptr<X509_NAME, Releaser<X509_NAME_free>>;
-using StorePtr = std::unique_ptr<X509_STORE, Releaser<X509_STORE_free>>;
-using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Releaser<X509_STORE_CTX_free>>;
-using SslContextPtr = std::unique_ptr<SSL_CTX, Releaser<SSL_CTX_free>>;
-using SslPtr = std::unique_ptr<SSL, Releaser<SSL_free>>;
-
 /// What the calling thread's last OpenSSL failures were, oldest first; empties OpenSSL's queue.
 std::string openssl_errors();
 /// `reason` with "what: <OpenSSL's errors>".
@@ -46,7 +65,7 @@ Status openssl_status(Reason reason, std::string_view what);
 
 BioPtr read_bio(std::string_view text);
 /// The text written to a memory BIO.
-std::string bio_text(BIO* bio);
+std::string bio_text(bio_st* bio);
 
 /// Certificates of a PEM bundle, in order; blocks of other kinds are skipped. At least one.
 Result<std::vector<CertificatePtr>> certificates_from_pem(std::string_view pem);
@@ -56,7 +75,7 @@ Result<KeyPtr> private_key_from_pem(std::string_view pem);
 Result<KeyPtr> public_key_from_pem(std::string_view pem);
 
 /// All values of a subject's attribute, such as NID_organizationName, as UTF-8.
-std::vector<std::string> name_entries(const X509_NAME* name, int nid);
+std::vector<std::string> name_entries(const X509_name_st* name, int nid);
 
 /// A store that trusts exactly the certificates of `pem`, intermediate ones too, as Go's pools do.
 Result<StorePtr> trust_store(std::string_view pem);
