@@ -2,20 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
-#include <utility>
+#include "api/status_convert.h"
 
 namespace trireme::apiserver::authz {
+
 namespace {
 
-class UnionOf final : public Authorizer {
+class UnionOf : public Authorizer {
  public:
-  explicit UnionOf(std::vector<std::shared_ptr<Authorizer>> members) : members_(std::move(members)) {}
+  explicit UnionOf(std::vector<std::shared_ptr<Authorizer>> authorizers) : authorizers_(std::move(authorizers)) {}
 
   Decision authorize(const Attributes& attributes) override {
     std::string reasons;
-    for (const auto& member : members_) {
-      Decision decision = member->authorize(attributes);
+    for (const auto& authorizer : authorizers_) {
+      Decision decision = authorizer->authorize(attributes);
       if (decision.verdict != Decision::Verdict::kNoOpinion) return decision;
       if (decision.reason.empty()) continue;
       if (!reasons.empty()) reasons += ", ";
@@ -26,28 +26,30 @@ class UnionOf final : public Authorizer {
 
   UserRules rules_for(const authn::UserInfo& user, std::string_view ns) override {
     UserRules all;
-    for (const auto& member : members_) {
-      UserRules rules = member->rules_for(user, ns);
-      std::move(rules.resources.begin(), rules.resources.end(), std::back_inserter(all.resources));
-      std::move(rules.paths.begin(), rules.paths.end(), std::back_inserter(all.paths));
-      all.incomplete = all.incomplete || rules.incomplete;
-      if (all.evaluation_error.empty()) all.evaluation_error = std::move(rules.evaluation_error);
+    for (const auto& authorizer : authorizers_) {
+      UserRules rules = authorizer->rules_for(user, ns);
+      for (auto& rule : rules.resources) all.resources.push_back(std::move(rule));
+      for (auto& rule : rules.paths) all.paths.push_back(std::move(rule));
+      all.incomplete |= rules.incomplete;
+      if (!rules.evaluation_error.empty()) {
+        if (!all.evaluation_error.empty()) all.evaluation_error += ", ";
+        all.evaluation_error += rules.evaluation_error;
+      }
     }
     return all;
   }
 
  private:
-  std::vector<std::shared_ptr<Authorizer>> members_;
+  const std::vector<std::shared_ptr<Authorizer>> authorizers_;
 };
 
-class AlwaysAllow final : public Authorizer {
+class AlwaysAllow : public Authorizer {
  public:
   Decision authorize(const Attributes&) override { return Decision::allow(); }
-
   UserRules rules_for(const authn::UserInfo&, std::string_view) override {
     UserRules rules;
-    rules.resources.push_back({{"*"}, {"*"}, {"*"}, {}});
-    rules.paths.push_back({{"*"}, {"*"}});
+    rules.resources.push_back({.verbs = {"*"}, .groups = {"*"}, .resources = {"*"}, .names = {}});
+    rules.paths.push_back({.verbs = {"*"}, .paths = {"*"}});
     return rules;
   }
 };
@@ -61,28 +63,23 @@ std::shared_ptr<Authorizer> union_of(std::vector<std::shared_ptr<Authorizer>> au
 std::shared_ptr<Authorizer> always_allow() { return std::make_shared<AlwaysAllow>(); }
 
 std::string forbidden_message(const Attributes& attributes) {
-  std::string user = attributes.user.name.empty() ? "" : fmt::format("User \"{}\" ", attributes.user.name);
-  if (!attributes.is_resource) return fmt::format("{}cannot {} path \"{}\"", user, attributes.verb, attributes.path);
+  const std::string user = api::go_quote(attributes.user.name);
+  if (!attributes.is_resource) {
+    return fmt::format("User {} cannot {} path {}", user, attributes.verb, api::go_quote(attributes.path));
+  }
   std::string resource = attributes.resource;
   if (!attributes.subresource.empty()) resource += "/" + attributes.subresource;
-  std::string scope = attributes.namespace_.empty() ? "at the cluster scope"
-                                                    : fmt::format("in the namespace \"{}\"", attributes.namespace_);
-  return fmt::format("{}cannot {} resource \"{}\" in API group \"{}\" {}", user, attributes.verb, resource,
-                     attributes.group, scope);
+  std::string message = fmt::format("User {} cannot {} resource {} in API group {}", user, attributes.verb,
+                                    api::go_quote(resource), api::go_quote(attributes.group));
+  if (attributes.namespace_.empty()) return message + " at the cluster scope";
+  return message + " in the namespace " + api::go_quote(attributes.namespace_);
 }
 
 Status forbidden(const Attributes& attributes, std::string_view reason) {
   std::string message = forbidden_message(attributes);
-  if (!reason.empty()) message += fmt::format(": {}", reason);
-  StatusDetails details;
+  if (!reason.empty()) message.append(": ").append(reason);
   if (!attributes.is_resource) return {Reason::kForbidden, "forbidden: " + message};
-  details.name = attributes.name;
-  details.group = attributes.group;
-  details.kind = attributes.resource;
-  std::string subject = attributes.resource;
-  if (!attributes.group.empty()) subject += "." + attributes.group;
-  if (!attributes.name.empty()) subject += fmt::format(" \"{}\"", attributes.name);
-  return {Reason::kForbidden, fmt::format("{} is forbidden: {}", subject, message), std::move(details)};
+  return api::forbidden({attributes.group, attributes.resource}, attributes.name, message);
 }
 
 }  // namespace trireme::apiserver::authz

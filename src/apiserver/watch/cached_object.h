@@ -1,19 +1,19 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 
 #include "api/object.h"
+#include "api/scheme.h"
 #include "base/bytes.h"
 #include "base/result.h"
 #include "store/store.h"
 
 namespace trireme::apiserver {
 
-/// How an object is written to a client.
+/// How objects are written to a client.
 enum class Encoding : uint8_t { kJson, kProto };
 
 /// One stored object, decoded once and shared by every reader, with its encodings made at first need and kept.
@@ -31,22 +31,39 @@ class CachedObject {
   const api::Object& object() const { return object_; }
   const api::metav1::ObjectMeta& metadata() const { return object_.metadata(); }
 
-  /// The whole object in version `type`, as JSON text or as a protobuf message without its envelope. Other
-  /// versions than the stored one are converted; the encodings last used are kept.
-  Result<SharedBytes> encoded(const api::TypeInfo& type, Encoding encoding) const;
+  /// The object in version `type`, without what differs between a single object and a list's item:
+  /// JSON from its third member on (`"metadata":{…}…}`: neither the brace, kind and apiVersion before it), or the
+  /// protobuf message without its envelope. `encoding.h` puts the rest around it. Versions other than the stored one
+  /// are converted.
+  Result<SharedBytes> body(const api::TypeInfo& type, Encoding encoding) const;
+
+  /// The object in version `type`: a reference to the stored one, or a conversion kept in `converted`.
+  Result<const api::Object*> as_version(const api::TypeInfo& type, api::Object& converted) const;
 
  private:
-  struct Converted;  // encodings of versions other than the stored one
-  Result<SharedBytes> encode(const api::TypeInfo& type, Encoding encoding) const;
+  struct OtherVersion {
+    const api::TypeInfo* type;
+    Encoding encoding;
+    SharedBytes body;
+  };
 
   const std::string key_;
   const store::Revision revision_;
   const api::Object object_;
-  mutable std::atomic<std::shared_ptr<const std::string>> json_;
-  mutable std::atomic<std::shared_ptr<const std::string>> proto_;
-  mutable std::atomic<std::shared_ptr<const Converted>> converted_;
+  mutable std::mutex mutex_;
+  mutable SharedBytes json_;
+  mutable SharedBytes proto_;
+  mutable std::unique_ptr<OtherVersion> other_;  ///< The last other version asked for.
 };
 
 using CachedPointer = std::shared_ptr<const CachedObject>;
+
+/// What the store holds for `object`: its protobuf envelope, with resourceVersion empty as upstream keeps it.
+std::string encode_stored(api::Object& object);
+/// The reverse for `resource`, converted to `resource`'s storage version when another one was stored. JSON is read too.
+Result<api::Object> decode_stored(const api::ResourceInfo& resource, std::string_view bytes);
+
+/// The type of `resource`'s storage version.
+const api::TypeInfo& storage_type(const api::ResourceInfo& resource);
 
 }  // namespace trireme::apiserver

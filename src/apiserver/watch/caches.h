@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "api/object.h"
@@ -70,9 +71,17 @@ class Caches {
   const CachesOptions& options() const { return options_; }
 
  private:
+  /// One resource's place, so that reading a large one at its first use does not hold up the others.
+  struct Slot {
+    std::mutex mutex;
+    std::shared_ptr<ResourceCache> cache;
+  };
+  std::shared_ptr<Slot> slot_of(const api::ResourceInfo& resource);
+
   CachesOptions options_;
   std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<ResourceCache>, std::less<>> caches_;  ///< By key prefix.
+  std::map<std::string, std::shared_ptr<Slot>, std::less<>> slots_;  ///< By key prefix.
+  std::unordered_map<const api::ResourceInfo*, std::shared_ptr<Slot>> known_;
   bool stopped_ = false;
 };
 

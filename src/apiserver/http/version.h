@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "apiserver/http/context.h"
+
+namespace trireme::apiserver {
+
+inline constexpr std::string_view kJsonMedia = "application/json";
+/// The Kubernetes release whose API this is, with the project's own mark.
+inline constexpr std::string_view kGitVersion = "v1.32.4+trireme";
+
+/// The JSON of /version.
+std::string version_document();
+
+/// /openapi/v2 and /openapi/v3; false when the path is none of them.
+bool serve_openapi(RequestContext& context);
+
+}  // namespace trireme::apiserver

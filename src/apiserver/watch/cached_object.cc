@@ -1,0 +1,85 @@
+#include "apiserver/watch/cached_object.h"
+
+#include <fmt/format.h>
+
+#include "api/codec.h"
+#include "api/conversion.h"
+#include "apiserver/watch/encoding.h"
+
+namespace trireme::apiserver {
+
+CachedObject::CachedObject(std::string key, store::Revision revision, api::Object object)
+    : key_(std::move(key)), revision_(revision), object_(std::move(object)) {}
+
+CachedObject::~CachedObject() = default;
+
+namespace {
+
+SharedBytes encode_body(const api::Object& object, Encoding encoding) {
+  if (encoding == Encoding::kJson) {
+    std::string body = json_body(object.type(), object.data());
+    body.shrink_to_fit();
+    return share(std::move(body));
+  }
+  std::string raw;
+  api::append_proto(object.type(), object.data(), raw);
+  raw.shrink_to_fit();
+  return share(std::move(raw));
+}
+
+}  // namespace
+
+Result<SharedBytes> CachedObject::body(const api::TypeInfo& type, Encoding encoding) const {
+  std::scoped_lock lock(mutex_);
+  if (&type == &object_.type()) {
+    SharedBytes& kept = encoding == Encoding::kJson ? json_ : proto_;
+    if (!kept) kept = encode_body(object_, encoding);
+    return kept;
+  }
+  if (other_ && other_->type == &type && other_->encoding == encoding) return other_->body;
+  TRY_ASSIGN(api::Object converted, api::convert(object_, type));
+  SharedBytes body = encode_body(converted, encoding);
+  other_ = std::make_unique<OtherVersion>(OtherVersion{&type, encoding, body});
+  return body;
+}
+
+Result<const api::Object*> CachedObject::as_version(const api::TypeInfo& type, api::Object& converted) const {
+  if (&type == &object_.type()) return &object_;
+  TRY_ASSIGN(converted, api::convert(object_, type));
+  return const_cast<const api::Object*>(&converted);
+}
+
+const api::TypeInfo& storage_type(const api::ResourceInfo& resource) {
+  if (const api::TypeInfo* type = api::find_type(resource.storage.to_string(), resource.kind)) return *type;
+  return *resource.type;
+}
+
+std::string encode_stored(api::Object& object) {
+  std::string version = std::move(object.metadata().resource_version);
+  object.metadata().resource_version.clear();
+  std::string raw;
+  api::append_proto(object.type(), object.data(), raw);
+  object.metadata().resource_version = std::move(version);
+  return api::wrap_proto(object.type().api_version, object.type().kind, raw);
+}
+
+Result<api::Object> decode_stored(const api::ResourceInfo& resource, std::string_view bytes) {
+  const api::TypeInfo& wanted = storage_type(resource);
+  if (!bytes.starts_with(std::string_view("k8s\0", 4))) {
+    api::Object object(wanted);
+    TRY(api::parse_json(wanted, bytes, object.data()));
+    return object;
+  }
+  TRY_ASSIGN(api::UnwrappedProto unwrapped, api::unwrap_proto(bytes));
+  const api::TypeInfo* type = api::find_type(unwrapped.api_version, unwrapped.kind);
+  if (type == nullptr) {
+    return Status::internal(
+        fmt::format("no kind \"{}\" is registered for version \"{}\"", unwrapped.kind, unwrapped.api_version));
+  }
+  api::Object object(*type);
+  TRY(api::parse_proto(*type, unwrapped.raw, object.data()));
+  if (type == &wanted) return object;
+  return api::convert(object, wanted);
+}
+
+}  // namespace trireme::apiserver
