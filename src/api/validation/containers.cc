@@ -359,8 +359,8 @@ void check_claims(const std::vector<corev1::ResourceClaim>& claims, const PodSco
     if (!claim.request.empty()) check_dns_label(claim.request, at.index(i).child("request"), errors);
     const bool whole = seen.count(claim.name) > 0;
     const bool part = claim.request.empty() && std::any_of(seen.begin(), seen.end(), [&](const std::string& other) {
-      return other.starts_with(claim.name + "/");
-    });
+                        return other.starts_with(claim.name + "/");
+                      });
     if (whole || part || seen.count(key) > 0) errors.duplicate(at.index(i), whole || part ? claim.name : key);
     seen.insert(key);
     if (scope.claims.count(claim.name) == 0) {
@@ -457,26 +457,24 @@ void check_field_ref(const corev1::ObjectFieldSelector& ref, bool volume, const 
                    fmt::format("error converting fieldPath: unsupported pod version: {}", ref.api_version));
     return;
   }
-  static constexpr std::string_view kEnv[] = {"metadata.name",           "metadata.namespace", "metadata.uid",   "spec.nodeName",
-                                     "spec.serviceAccountName", "status.hostIP",      "status.hostIPs", "status.podIP",
-                                     "status.podIPs"};
+  static constexpr std::string_view kEnv[] = {
+      "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+      "status.hostIP", "status.hostIPs",     "status.podIP", "status.podIPs"};
   static constexpr std::string_view kVolume[] = {"metadata.annotations", "metadata.labels", "metadata.name",
-                                        "metadata.namespace", "metadata.uid"};
+                                                 "metadata.namespace", "metadata.uid"};
   const size_t bracket = path.find('[');
   if (bracket != std::string_view::npos && path.size() > bracket + 3 && path[bracket + 1] == '\'' &&
       path.ends_with("']")) {
     const std::string_view base = path.substr(0, bracket);
     std::string subscript(path.substr(bracket + 2, path.size() - bracket - 4));
     if (base == "metadata.annotations") {
-      std::transform(subscript.begin(), subscript.end(), subscript.begin(), [](unsigned char c) {
-        return static_cast<char>(std::tolower(c));
-      });
+      std::transform(subscript.begin(), subscript.end(), subscript.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
       check_qualified_name(subscript, at, errors);
     } else if (base == "metadata.labels") {
       check_qualified_name(subscript, at, errors);
     } else {
-      errors.invalid(at.child("fieldPath"), path,
-                     "error converting fieldPath: field label does not support subscript");
+      errors.invalid(at.child("fieldPath"), path, "error converting fieldPath: field label does not support subscript");
     }
     return;
   }
@@ -491,8 +489,8 @@ void check_field_ref(const corev1::ObjectFieldSelector& ref, bool volume, const 
 
 void check_resource_field_ref(const corev1::ResourceFieldSelector& ref, bool volume, const Path& at,
                               ErrorList& errors) {
-  static constexpr std::string_view kResources[] = {"limits.cpu",      "limits.ephemeral-storage",   "limits.memory",
-                                           "requests.cpu",    "requests.ephemeral-storage", "requests.memory"};
+  static constexpr std::string_view kResources[] = {"limits.cpu",   "limits.ephemeral-storage",   "limits.memory",
+                                                    "requests.cpu", "requests.ephemeral-storage", "requests.memory"};
   const std::string& resource = ref.resource;
   const bool hugepages = resource.starts_with("requests.hugepages-") || resource.starts_with("limits.hugepages-");
   if (volume && ref.container_name.empty()) {
@@ -504,16 +502,17 @@ void check_resource_field_ref(const corev1::ResourceFieldSelector& ref, bool vol
   }
   if (ref.divisor.is_zero()) return;
   static constexpr std::string_view kBytes[] = {"1",   "1k",  "1M",  "1G",  "1T",  "1P", "1E",
-                                       "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"};
+                                                "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"};
   constexpr std::string_view kByteText =
       "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the ";
   const std::string divisor = ref.divisor.to_string();
   if (resource.ends_with(".cpu")) {
     if (divisor != "1m" && divisor != "1") {
-      errors.invalid(at.child("divisor"), resource, "only divisor's values 1m and 1 are supported with the cpu resource");
+      errors.invalid(at.child("divisor"), resource,
+                     "only divisor's values 1m and 1 are supported with the cpu resource");
     }
   } else if (resource.ends_with(".memory") || resource.ends_with(".ephemeral-storage") || hugepages) {
-    const std::string_view what = hugepages                      ? "hugepages"
+    const std::string_view what = hugepages                       ? "hugepages"
                                   : resource.ends_with(".memory") ? "memory"
                                                                   : "local ephemeral storage";
     if (!contains(kBytes, divisor)) {

@@ -22,19 +22,32 @@ bool same(const void* a, const void* b) {
 
 bool equal_value(const FieldInfo& field, const void* a, const void* b) {
   switch (field.kind) {
-    case FieldKind::kBool: return same<bool>(a, b);
-    case FieldKind::kInt32: return same<int32_t>(a, b);
-    case FieldKind::kInt64: return same<int64_t>(a, b);
-    case FieldKind::kDouble: return same<double>(a, b);
-    case FieldKind::kString: return same<std::string>(a, b);
-    case FieldKind::kBytes: return same<Bytes>(a, b);
-    case FieldKind::kTime: return same<Time>(a, b);
-    case FieldKind::kMicroTime: return same<MicroTime>(a, b);
-    case FieldKind::kDuration: return same<GoDuration>(a, b);
-    case FieldKind::kQuantity: return same<Quantity>(a, b);
-    case FieldKind::kIntOrString: return same<IntOrString>(a, b);
-    case FieldKind::kRawJson: return same<RawJson>(a, b);
-    case FieldKind::kStruct: return semantic_equal(*field.type, a, b);
+    case FieldKind::kBool:
+      return same<bool>(a, b);
+    case FieldKind::kInt32:
+      return same<int32_t>(a, b);
+    case FieldKind::kInt64:
+      return same<int64_t>(a, b);
+    case FieldKind::kDouble:
+      return same<double>(a, b);
+    case FieldKind::kString:
+      return same<std::string>(a, b);
+    case FieldKind::kBytes:
+      return same<Bytes>(a, b);
+    case FieldKind::kTime:
+      return same<Time>(a, b);
+    case FieldKind::kMicroTime:
+      return same<MicroTime>(a, b);
+    case FieldKind::kDuration:
+      return same<GoDuration>(a, b);
+    case FieldKind::kQuantity:
+      return same<Quantity>(a, b);
+    case FieldKind::kIntOrString:
+      return same<IntOrString>(a, b);
+    case FieldKind::kRawJson:
+      return same<RawJson>(a, b);
+    case FieldKind::kStruct:
+      return semantic_equal(*field.type, a, b);
   }
   return false;
 }

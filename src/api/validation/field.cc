@@ -73,7 +73,9 @@ void ErrorList::too_many(const Path& at, size_t actual, size_t max_items) {
       fmt::format("must have at most {} items", max_items));
 }
 
-void ErrorList::internal(const Path& at, std::string_view detail) { add("InternalError", at, "Internal error", detail); }
+void ErrorList::internal(const Path& at, std::string_view detail) {
+  add("InternalError", at, "Internal error", detail);
+}
 
 void ErrorList::check_enum(const Path& at, std::string_view value, Supported supported) {
   if (value.empty()) {

@@ -48,13 +48,12 @@ std::string quoted(std::string_view text);
 /// The offending value as an error prints it: strings quoted, numbers and booleans bare.
 class BadValue {
  public:
-  BadValue(std::string_view text) : text_(quoted(text)) {}        // NOLINT: implicit by intent
-  BadValue(const std::string& text) : text_(quoted(text)) {}      // NOLINT
-  BadValue(const char* text) : text_(quoted(text)) {}             // NOLINT
+  BadValue(std::string_view text) : text_(quoted(text)) {}                    // NOLINT: implicit by intent
+  BadValue(const std::string& text) : text_(quoted(text)) {}                  // NOLINT
+  BadValue(const char* text) : text_(quoted(text)) {}                         // NOLINT
   BadValue(std::same_as<bool> auto flag) : text_(flag ? "true" : "false") {}  // NOLINT
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  BadValue(T number) : text_(std::to_string(number)) {}  // NOLINT
+  requires(!std::same_as<T, bool>) BadValue(T number) : text_(std::to_string(number)) {}  // NOLINT
   /// A list of strings, as Go prints a []string.
   BadValue(const std::vector<std::string>& list);  // NOLINT
   /// Printed as it stands (a composite value's JSON, or `null`).

@@ -39,9 +39,8 @@ void check_owner_references(const std::vector<metav1::OwnerReference>& owners, c
   std::string controller;
   for (const auto& owner : owners) {
     const size_t slash = owner.api_version.find('/');
-    const std::string_view version =
-        slash == std::string::npos ? std::string_view(owner.api_version)
-                                   : std::string_view(owner.api_version).substr(slash + 1);
+    const std::string_view version = slash == std::string::npos ? std::string_view(owner.api_version)
+                                                                : std::string_view(owner.api_version).substr(slash + 1);
     if (version.empty()) errors.invalid(at.child("apiVersion"), owner.api_version, "version must not be empty");
     if (owner.kind.empty()) errors.invalid(at.child("kind"), owner.kind, "kind must not be empty");
     if (owner.name.empty()) errors.invalid(at.child("name"), owner.name, "name must not be empty");
@@ -125,10 +124,14 @@ ParsedIp parse_ip(std::string_view text) {
 std::vector<std::string> name_problems(NameRule rule, std::string_view name, bool prefix) {
   const std::string masked = prefix ? mask_trailing_dash(name) : std::string(name);
   switch (rule) {
-    case NameRule::kSubdomain: return api::check_dns1123_subdomain(masked);
-    case NameRule::kLabel: return api::check_dns1123_label(masked);
-    case NameRule::kLabel1035: return api::check_dns1035_label(masked);
-    case NameRule::kPathSegment: return path_segment_problems(name, prefix);
+    case NameRule::kSubdomain:
+      return api::check_dns1123_subdomain(masked);
+    case NameRule::kLabel:
+      return api::check_dns1123_label(masked);
+    case NameRule::kLabel1035:
+      return api::check_dns1035_label(masked);
+    case NameRule::kPathSegment:
+      return path_segment_problems(name, prefix);
   }
   return {};
 }
@@ -337,11 +340,11 @@ void check_object_meta_update(const metav1::ObjectMeta& updated, const metav1::O
                   BadValue::raw(updated.creation_timestamp.to_string()));
   check_immutable(updated.deletion_timestamp, old.deletion_timestamp, at.child("deletionTimestamp"), errors,
                   BadValue::raw(updated.deletion_timestamp ? updated.deletion_timestamp->to_string() : "null"));
-  check_immutable(updated.deletion_grace_period_seconds, old.deletion_grace_period_seconds,
-                  at.child("deletionGracePeriodSeconds"), errors,
-                  BadValue::raw(updated.deletion_grace_period_seconds
-                                 ? std::to_string(*updated.deletion_grace_period_seconds)
-                                 : "null"));
+  check_immutable(
+      updated.deletion_grace_period_seconds, old.deletion_grace_period_seconds, at.child("deletionGracePeriodSeconds"),
+      errors,
+      BadValue::raw(updated.deletion_grace_period_seconds ? std::to_string(*updated.deletion_grace_period_seconds)
+                                                          : "null"));
   check_labels(updated.labels, at.child("labels"), errors);
   check_annotations(updated.annotations, at.child("annotations"), errors);
   check_owner_references(updated.owner_references, at.child("ownerReferences"), errors);

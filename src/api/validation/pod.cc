@@ -113,8 +113,7 @@ void check_resource_claims(const std::vector<corev1::PodResourceClaim>& claims, 
     }
     const BadValue shown = BadValue::raw(encode_json(claim));
     if (claim.resource_claim_name && claim.resource_claim_template_name) {
-      errors.invalid(path, shown,
-                     "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified");
+      errors.invalid(path, shown, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified");
     }
     if (!claim.resource_claim_name && !claim.resource_claim_template_name) {
       errors.invalid(path, shown, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`");
@@ -162,8 +161,7 @@ void check_meta_and_spec(const corev1::Pod& pod, ErrorList& errors) {
   auto check_images = [&](const std::vector<corev1::Container>& containers, const Path& at) {
     for (size_t i = 0; i < containers.size(); ++i) {
       if (padded(containers[i].image)) {
-        errors.invalid(at.index(i).child("image"), containers[i].image,
-                       "must not have leading or trailing whitespace");
+        errors.invalid(at.index(i).child("image"), containers[i].image, "must not have leading or trailing whitespace");
       }
     }
   };
@@ -258,7 +256,8 @@ void check_gated_update(corev1::PodSpec& munged, const corev1::PodSpec& old, con
                               ? &*munged.affinity->node_affinity->required_during_scheduling_ignored_during_execution
                               : nullptr;
       if (!after || after->node_selector_terms.size() != before->node_selector_terms.size()) {
-        errors.invalid(path, BadValue::raw("[]"), "no additions/deletions to non-empty NodeSelectorTerms list are allowed");
+        errors.invalid(path, BadValue::raw("[]"),
+                       "no additions/deletions to non-empty NodeSelectorTerms list are allowed");
       } else {
         for (size_t i = 0; i < before->node_selector_terms.size(); ++i) {
           const auto& was = before->node_selector_terms[i];
@@ -271,9 +270,9 @@ void check_gated_update(corev1::PodSpec& munged, const corev1::PodSpec& old, con
             }
             return true;
           };
-          if (empty ? !semantic_equal(was, now)
-                    : !kept(was.match_expressions, now.match_expressions) ||
-                          !kept(was.match_fields, now.match_fields)) {
+          if (empty
+                  ? !semantic_equal(was, now)
+                  : !kept(was.match_expressions, now.match_expressions) || !kept(was.match_fields, now.match_fields)) {
             errors.invalid(path.index(i), BadValue::raw(encode_json(now)),
                            "only additions are allowed (no mutations or deletions)");
           }
@@ -507,8 +506,8 @@ void check_pod_status_update(const corev1::Pod& updated, const corev1::Pod& old,
   }
   check_transitions(updated.status.container_statuses, old.status.container_statuses, old.spec.restart_policy, nullptr,
                     status.child("containerStatuses"), errors);
-  check_transitions(updated.status.init_container_statuses, old.status.init_container_statuses,
-                    old.spec.restart_policy, &old.spec.init_containers, status.child("initContainerStatuses"), errors);
+  check_transitions(updated.status.init_container_statuses, old.status.init_container_statuses, old.spec.restart_policy,
+                    &old.spec.init_containers, status.child("initContainerStatuses"), errors);
   check_transitions(updated.status.ephemeral_container_statuses, old.status.ephemeral_container_statuses, "Never",
                     nullptr, status.child("ephemeralContainerStatuses"), errors);
   check_addresses(updated.status.pod_ips, status.child("podIPs"), errors);
@@ -533,8 +532,8 @@ void check_ephemeral_containers_update(const corev1::Pod& updated, const corev1:
   for (const auto& before : old.spec.ephemeral_containers) {
     const std::string& name = before.ephemeral_container_common.name;
     const auto& now = updated.spec.ephemeral_containers;
-    const auto found = std::find_if(
-        now.begin(), now.end(), [&](const auto& each) { return each.ephemeral_container_common.name == name; });
+    const auto found = std::find_if(now.begin(), now.end(),
+                                    [&](const auto& each) { return each.ephemeral_container_common.name == name; });
     if (found == now.end()) {
       errors.forbidden(path, fmt::format("existing ephemeral containers {} may not be removed\n", quoted(name)));
     } else if (!semantic_equal(before, *found)) {

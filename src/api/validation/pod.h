@@ -7,8 +7,7 @@
 namespace trireme::api::validation {
 
 /// A pod's spec (`pod_meta` given) or a template's (null).
-void check_pod_spec(const corev1::PodSpec& spec, const metav1::ObjectMeta* pod_meta, const Path& at,
-                    ErrorList& errors);
+void check_pod_spec(const corev1::PodSpec& spec, const metav1::ObjectMeta* pod_meta, const Path& at, ErrorList& errors);
 void check_pod_template(const corev1::PodTemplateSpec& pod_template, const Path& at, ErrorList& errors);
 
 void check_pod_create(const corev1::Pod& pod, ErrorList& errors);

@@ -25,7 +25,8 @@ struct PodScope {
 /// Container or an EphemeralContainerCommon.
 template <typename Visit>
 void visit_containers(const corev1::PodSpec& spec, const Path& at, Visit visit) {
-  for (size_t i = 0; i < spec.init_containers.size(); ++i) visit(spec.init_containers[i], at.child("initContainers").index(i));
+  for (size_t i = 0; i < spec.init_containers.size(); ++i)
+    visit(spec.init_containers[i], at.child("initContainers").index(i));
   for (size_t i = 0; i < spec.containers.size(); ++i) visit(spec.containers[i], at.child("containers").index(i));
   for (size_t i = 0; i < spec.ephemeral_containers.size(); ++i) {
     visit(spec.ephemeral_containers[i].ephemeral_container_common, at.child("ephemeralContainers").index(i));
@@ -49,14 +50,12 @@ void check_claim_spec(const corev1::PersistentVolumeClaimSpec& spec, const Path&
 void check_containers(const corev1::PodSpec& spec, const PodScope& scope, const Path& at, ErrorList& errors);
 /// Expressions that a downward API file or variable may name.
 void check_field_ref(const corev1::ObjectFieldSelector& ref, bool volume, const Path& at, ErrorList& errors);
-void check_resource_field_ref(const corev1::ResourceFieldSelector& ref, bool volume, const Path& at,
-                              ErrorList& errors);
+void check_resource_field_ref(const corev1::ResourceFieldSelector& ref, bool volume, const Path& at, ErrorList& errors);
 
 // scheduling.cc
 void check_affinity(const corev1::Affinity& affinity, const Path& at, ErrorList& errors);
 void check_node_selector(const corev1::NodeSelector& selector, const Path& at, ErrorList& errors);
-void check_node_selector_term(const corev1::NodeSelectorTerm& term, bool any_values, const Path& at,
-                              ErrorList& errors);
+void check_node_selector_term(const corev1::NodeSelectorTerm& term, bool any_values, const Path& at, ErrorList& errors);
 void check_tolerations(const std::vector<corev1::Toleration>& tolerations, const Path& at, ErrorList& errors);
 void check_taint_effect(std::string_view effect, const Path& at, ErrorList& errors);
 void check_spread_constraints(const std::vector<corev1::TopologySpreadConstraint>& constraints, const Path& at,
@@ -65,8 +64,7 @@ void check_spread_constraints(const std::vector<corev1::TopologySpreadConstraint
 // security.cc
 void check_pod_security_context(const corev1::PodSecurityContext& context, const corev1::PodSpec& spec, const Path& at,
                                 ErrorList& errors);
-void check_security_context(const corev1::SecurityContext& context, bool host_users, const Path& at,
-                            ErrorList& errors);
+void check_security_context(const corev1::SecurityContext& context, bool host_users, const Path& at, ErrorList& errors);
 /// Operating-system rules: what a Linux or a Windows pod must not set, and host-process containers.
 void check_pod_os(const corev1::PodSpec& spec, const Path& at, ErrorList& errors);
 /// Seccomp and AppArmor annotations by themselves, and against the fields that replaced them.

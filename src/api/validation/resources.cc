@@ -19,12 +19,24 @@ bool one_of(std::string_view name, const std::array<std::string_view, N>& names)
 }
 
 constexpr std::array<std::string_view, 3> kContainerResources = {"cpu", "memory", "ephemeral-storage"};
-constexpr std::array<std::string_view, 18> kQuotaResources = {
-    "cpu",          "memory",          "ephemeral-storage",          "requests.cpu",
-    "requests.memory", "requests.storage", "requests.ephemeral-storage", "limits.cpu",
-    "limits.memory", "limits.ephemeral-storage", "pods",  "resourcequotas",
-    "services",     "replicationcontrollers", "secrets", "persistentvolumeclaims",
-    "configmaps",   "services.nodeports"};
+constexpr std::array<std::string_view, 18> kQuotaResources = {"cpu",
+                                                              "memory",
+                                                              "ephemeral-storage",
+                                                              "requests.cpu",
+                                                              "requests.memory",
+                                                              "requests.storage",
+                                                              "requests.ephemeral-storage",
+                                                              "limits.cpu",
+                                                              "limits.memory",
+                                                              "limits.ephemeral-storage",
+                                                              "pods",
+                                                              "resourcequotas",
+                                                              "services",
+                                                              "replicationcontrollers",
+                                                              "secrets",
+                                                              "persistentvolumeclaims",
+                                                              "configmaps",
+                                                              "services.nodeports"};
 constexpr std::array<std::string_view, 9> kIntegerResources = {
     "pods",       "resourcequotas",         "services",           "replicationcontrollers", "secrets",
     "configmaps", "persistentvolumeclaims", "services.nodeports", "services.loadbalancers"};
@@ -110,8 +122,7 @@ void check_quantity(std::string_view name, const Quantity& quantity, const Path&
   }
 }
 
-void check_requirements(const Map<Quantity>& limits, const Map<Quantity>& requests, const Path& at,
-                        ErrorList& errors) {
+void check_requirements(const Map<Quantity>& limits, const Map<Quantity>& requests, const Path& at, ErrorList& errors) {
   const Path limits_path = at.child("limits");
   const Path requests_path = at.child("requests");
   bool compute = false;

@@ -5,7 +5,8 @@
 #include "api/types/corev1.h"
 #include "api/validation/field.h"
 
-/// Resource names and quantities. Source: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
+/// Resource names and quantities. Source:
+/// https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
 namespace trireme::api::validation {
 
 bool is_hugepage_resource(std::string_view name);

@@ -72,7 +72,8 @@ void check_windows_user(const std::string& name, const Path& at, ErrorList& erro
   if (std::any_of(name.begin(), name.end(), [](unsigned char c) { return std::iscntrl(c) != 0; })) {
     return bad("runAsUserName cannot contain control characters");
   }
-  if (std::count(name.begin(), name.end(), '\\') > 1) return bad("runAsUserName cannot contain more than one backslash");
+  if (std::count(name.begin(), name.end(), '\\') > 1)
+    return bad("runAsUserName cannot contain more than one backslash");
   const size_t backslash = name.find('\\');
   const std::string domain = backslash == std::string::npos ? "" : name.substr(0, backslash);
   const std::string user = backslash == std::string::npos ? name : name.substr(backslash + 1);
@@ -263,7 +264,8 @@ void check_match(std::string_view what, std::string_view type, const std::option
     if (!annotation.starts_with(kLocalhost)) {
       errors.forbidden(at.child("type"), type_text);
     } else if (!local_profile || annotation.substr(kLocalhost.size()) != *local_profile) {
-      errors.forbidden(at.child("localhostProfile"), fmt::format("{} profile in annotation and field must match", what));
+      errors.forbidden(at.child("localhostProfile"),
+                       fmt::format("{} profile in annotation and field must match", what));
     }
   }
 }
@@ -282,7 +284,8 @@ void check_pod_security_context(const corev1::PodSecurityContext& context, const
     errors.invalid(at.child("shareProcessNamespace"), true, "ShareProcessNamespace and HostPID cannot both be enabled");
   }
   check_sysctls(context, spec, at.child("sysctls"), errors);
-  if (const auto& policy = context.fs_group_change_policy; policy && *policy != "OnRootMismatch" && *policy != "Always") {
+  if (const auto& policy = context.fs_group_change_policy;
+      policy && *policy != "OnRootMismatch" && *policy != "Always") {
     errors.not_supported(at.child("fsGroupChangePolicy"), *policy, {"Always", "OnRootMismatch"});
   }
   if (context.seccomp_profile) check_seccomp(*context.seccomp_profile, at.child("seccompProfile"), errors);

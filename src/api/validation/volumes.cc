@@ -155,7 +155,7 @@ void check_host_path(const corev1::HostPathVolumeSource& source, const Path& at,
   if (source.path.empty()) return errors.required(at.child("path"));
   check_no_backsteps(source.path, at.child("path"), errors);
   static constexpr std::string_view kTypes[] = {"",     "BlockDevice",  "CharDevice", "Directory", "DirectoryOrCreate",
-                                       "File", "FileOrCreate", "Socket"};
+                                                "File", "FileOrCreate", "Socket"};
   if (source.type && !Supported(kTypes).contains(*source.type)) {
     errors.not_supported(at.child("type"), *source.type, kTypes);
   }
@@ -236,10 +236,10 @@ void check_shared_sources(const Sources& sources, OneSource& one, ErrorList& err
   });
   one.add(sources.quobyte, "quobyte", [&](const auto& s, const Path& at) {
     if (s.registry.empty()) {
-      errors.required(at.child("registry"),
-                      "must be a host:port pair or multiple pairs separated by commas");
+      errors.required(at.child("registry"), "must be a host:port pair or multiple pairs separated by commas");
     }
-    if (s.tenant.size() >= 65) errors.required(at.child("tenant"), "must be a UUID and may not exceed a length of 64 characters");
+    if (s.tenant.size() >= 65)
+      errors.required(at.child("tenant"), "must be a UUID and may not exceed a length of 64 characters");
     need(s.volume, at.child("volume"), errors);
   });
   one.add(sources.fc, "fc", [&](const auto& s, const Path& at) {
@@ -430,8 +430,7 @@ void check_persistent_volume_source(const corev1::PersistentVolumeSource& source
     check_secret_reference(s.node_publish_secret_ref, path.child("nodePublishSecretRef"), errors);
     check_secret_reference(s.node_expand_secret_ref, path.child("nodeExpandSecretRef"), errors);
   });
-  if (source.iscsi && source.iscsi->initiator_name &&
-      pv_name.size() + 1 + source.iscsi->target_portal.size() > 64) {
+  if (source.iscsi && source.iscsi->initiator_name && pv_name.size() + 1 + source.iscsi->target_portal.size() > 64) {
     errors.invalid(at.child("name"), pv_name,
                    "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if "
                    "iscsi.initiatorName is specified.");
