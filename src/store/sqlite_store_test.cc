@@ -257,7 +257,7 @@ TEST_F(SqliteStoreTest, WritersGoOnDuringACompaction) {
   for (int thread = 0; thread < 8; ++thread) {
     threads.emplace_back([&, thread] {
       Revision revision = 0;
-      for (int i = 0; i < 1000; ++i) {
+      for (int i = 0; i < 500; ++i) {
         revision = store->put("/k" + std::to_string(thread), share(std::string(1000, 'x')), revision).value_or(0);
       }
     });

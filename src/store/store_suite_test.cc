@@ -304,12 +304,12 @@ TEST_P(StoreSuite, ProgressComesAfterEverythingBefore) {
 }
 
 TEST_P(StoreSuite, ProgressOfAReplayComesAfterTheReplay) {
-  for (int i = 0; i < 2000; ++i) put("/w/" + std::to_string(i), "v");
+  for (int i = 0; i < 1100; ++i) put("/w/" + std::to_string(i), "v");
   auto sink = std::make_shared<Recorder>();
   auto running = watch("/w/", base_, sink);
   running->request_progress();
-  EXPECT_EQ(sink->wait_for_progress(base_ + 2000), base_ + 2000);
-  EXPECT_EQ(sink->events_at_progress(), 2000u);
+  EXPECT_EQ(sink->wait_for_progress(base_ + 1100), base_ + 1100);
+  EXPECT_EQ(sink->events_at_progress(), 1100u);
 }
 
 TEST_P(StoreSuite, NothingArrivesAfterAWatchIsDestroyed) {
@@ -327,7 +327,8 @@ TEST_P(StoreSuite, NothingArrivesAfterAWatchIsDestroyed) {
 }
 
 TEST_P(StoreSuite, ASlowWatchBlocksNoWriterAndMissesNothing) {
-  constexpr int kWrites = 20000;  // more than a backlog holds
+  constexpr int kWrites = 1000;
+  const std::string value(20 << 10, 'v');  // more in all than a backlog holds
   auto slow = std::make_shared<Recorder>();
   auto running = watch("/", 0, slow);
   slow->close_gate();
@@ -335,8 +336,8 @@ TEST_P(StoreSuite, ASlowWatchBlocksNoWriterAndMissesNothing) {
   ASSERT_TRUE(slow->wait_until_blocked());
   std::vector<std::jthread> writers;
   for (int writer = 0; writer < 8; ++writer) {
-    writers.emplace_back([this, writer] {
-      for (int i = writer; i < kWrites; i += 8) put("/" + std::to_string(i), "v");
+    writers.emplace_back([&, writer] {
+      for (int i = writer; i < kWrites; i += 8) put("/" + std::to_string(i), value);
     });
   }
   writers.clear();
@@ -410,7 +411,7 @@ TEST_P(StoreSuite, RunningWatchesSurviveACompaction) {
 
 TEST_P(StoreSuite, CompactionReclaimsSpace) {
   Revision revision = 0;
-  for (int i = 0; i < 3000; ++i) revision = put("/a", std::string(4000, 'x'), revision);
+  for (int i = 0; i < 1000; ++i) revision = put("/a", std::string(4000, 'x'), revision);
   const int64_t before = store_->size_bytes().value();
   ASSERT_TRUE(store_->compact(revision).ok());
   EXPECT_LT(store_->size_bytes().value(), before);
