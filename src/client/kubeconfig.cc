@@ -111,7 +111,7 @@ class HeaderTransport final : public net::Transport {
   net::Headers headers_;
 };
 
-std::string quoted(std::string_view text) {
+std::string yaml_string(std::string_view text) {
   std::string out;
   api::append_json_string(text, out);
   return out;
@@ -247,21 +247,21 @@ Result<std::shared_ptr<net::Transport>> connect(ClientConfig config) {
 std::string kubeconfig_text(const std::string& cluster_name, const std::string& user_name,
                             const KubeconfigCluster& cluster, const KubeconfigUser& user) {
   std::string out = "apiVersion: v1\nkind: Config\n";
-  out +=
-      fmt::format("clusters:\n- name: {}\n  cluster:\n    server: {}\n", quoted(cluster_name), quoted(cluster.server));
+  out += fmt::format("clusters:\n- name: {}\n  cluster:\n    server: {}\n", yaml_string(cluster_name),
+                     yaml_string(cluster.server));
   if (!cluster.ca_pem.empty()) out += fmt::format("    certificate-authority-data: {}\n", base64(cluster.ca_pem));
   if (!cluster.tls_server_name.empty())
-    out += fmt::format("    tls-server-name: {}\n", quoted(cluster.tls_server_name));
+    out += fmt::format("    tls-server-name: {}\n", yaml_string(cluster.tls_server_name));
   if (cluster.insecure_skip_tls_verify) out += "    insecure-skip-tls-verify: true\n";
-  out += fmt::format("users:\n- name: {}\n  user:\n", quoted(user_name));
+  out += fmt::format("users:\n- name: {}\n  user:\n", yaml_string(user_name));
   if (!user.certificate_pem.empty())
     out += fmt::format("    client-certificate-data: {}\n", base64(user.certificate_pem));
   if (!user.key_pem.empty()) out += fmt::format("    client-key-data: {}\n", base64(user.key_pem));
-  if (!user.token.empty()) out += fmt::format("    token: {}\n", quoted(user.token));
+  if (!user.token.empty()) out += fmt::format("    token: {}\n", yaml_string(user.token));
   if (user.certificate_pem.empty() && user.key_pem.empty() && user.token.empty()) out += "    {}\n";
-  const std::string context = quoted(user_name + "@" + cluster_name);
+  const std::string context = yaml_string(user_name + "@" + cluster_name);
   out += fmt::format("contexts:\n- name: {0}\n  context:\n    cluster: {1}\n    user: {2}\ncurrent-context: {0}\n",
-                     context, quoted(cluster_name), quoted(user_name));
+                     context, yaml_string(cluster_name), yaml_string(user_name));
   return out;
 }
 
