@@ -11,7 +11,9 @@ namespace trireme::api {
 
 /// `GET /openapi/v2`. `server_version` is that of /version, "v1.32.0".
 std::string openapi_v2_json(std::string_view server_version);
-/// The same for `Accept: application/com.github.proto-openapi.spec.v2@v1.0+protobuf`: gnostic's openapi.v2.Document.
+/// The same for `Accept: application/com.github.proto-openapi.spec.v2@v1.0+protobuf` (or `.v1.0`): gnostic's
+/// openapi.v2.Document. Answer with kOpenApiV2ProtoType either way: clients' MIME parsers refuse the `@`.
+inline constexpr std::string_view kOpenApiV2ProtoType = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 std::string openapi_v2_proto(std::string_view server_version);
 
 struct OpenApiGroupVersion {

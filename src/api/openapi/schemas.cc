@@ -187,7 +187,7 @@ class SchemaWriter {
 
   void write_field(const TypeInfo& owner, const FieldInfo& field) {
     json_.begin_object();
-    write_description(field);
+    if (!field.doc.empty()) json_.member("description", field.doc);
     switch (field.shape) {
       case FieldShape::kPlain:
       case FieldShape::kPointer:
@@ -215,17 +215,6 @@ class SchemaWriter {
     }
     write_extensions(field);
     json_.end_object();
-  }
-
-  void write_description(const FieldInfo& field) {
-    if (field.enum_values.empty()) {
-      if (!field.doc.empty()) json_.member("description", field.doc);
-      return;
-    }
-    std::string text(field.doc);
-    text += "\n\nPossible enum values:";
-    for (std::string_view value : field.enum_values) text += fmt::format("\n - `\"{}\"`", value);
-    json_.member("description", text);
   }
 
   void write_element(const TypeInfo& owner, const FieldInfo& field) {
