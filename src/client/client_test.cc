@@ -2,51 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
-
 #include "api/types/corev1.h"
+#include "client/testing/scripted_transport.h"
 #include "client/watch_frames.h"
 
 namespace trireme::client {
 namespace {
-
-/// Answers from a script and remembers what was asked: the wire, seen from the client's side.
-class ScriptedTransport final : public net::Transport {
- public:
-  class Stream final : public net::ResponseStream {
-   public:
-    Stream(net::Response response, size_t step) : response_(std::move(response)), step_(step) {}
-    int status() const override { return response_.status; }
-    const net::Headers& headers() const override { return response_.headers; }
-    Result<std::string> read(std::stop_token, Duration) override {
-      std::string piece = response_.body.substr(0, step_);
-      response_.body.erase(0, piece.size());
-      return piece;
-    }
-
-   private:
-    net::Response response_;
-    size_t step_;
-  };
-
-  Result<net::Response> round_trip(const net::Request& request, std::stop_token) override {
-    requests.push_back(request);
-    return next();
-  }
-  Result<std::unique_ptr<net::ResponseStream>> open(const net::Request& request, std::stop_token) override {
-    requests.push_back(request);
-    return std::unique_ptr<net::ResponseStream>(std::make_unique<Stream>(next(), step));
-  }
-  net::Response next() {
-    net::Response response = std::move(answers.front());
-    answers.pop_front();
-    return response;
-  }
-
-  std::deque<net::Response> answers;
-  std::vector<net::Request> requests;
-  size_t step = 7;
-};
 
 class ClientTest : public ::testing::Test {
  protected:
@@ -85,10 +46,10 @@ TEST_F(ClientTest, TargetsFollowTheResource) {
        "PATCH", "/api/v1/namespaces/x/pods/p?fieldManager=me&force=true"},
   };
   for (const Case& each : cases) {
-    wire_->answers.push_back({200, {}, "{}"});
+    wire_->answer({200, {}, "{}"});
     each.call();
-    EXPECT_EQ(wire_->requests.back().method, each.method);
-    EXPECT_EQ(wire_->requests.back().target, each.target);
+    EXPECT_EQ(wire_->last().method, each.method);
+    EXPECT_EQ(wire_->last().target, each.target);
   }
 }
 
@@ -100,20 +61,21 @@ TEST_F(ClientTest, PatchesNameTheirKind) {
       {PatchType::kApply, "application/apply-patch+yaml"},
   };
   for (const auto& [type, expected] : cases) {
-    wire_->answers.push_back({200, {}, "{}"});
+    wire_->answer({200, {}, "{}"});
     (void)proto_.patch(pods_, "x", "p", type, "{}");
-    EXPECT_EQ(wire_->requests.back().headers.get("Content-Type"), expected);
+    const net::Request sent = wire_->last();
+    EXPECT_EQ(sent.headers.get("Content-Type"), expected);
   }
 }
 
 TEST_F(ClientTest, DeleteOptionsAreSent) {
-  wire_->answers.push_back({200, {}, "{}"});
+  wire_->answer({200, {}, "{}"});
   DeleteOptions options;
   options.grace_period_seconds = 0;
   options.propagation_policy = "Foreground";
   options.uid = "u1";
   EXPECT_TRUE(json_.remove(pods_, "x", "p", options).ok());
-  const std::string& body = wire_->requests.back().body;
+  const std::string body = wire_->last().body;
   EXPECT_NE(body.find("\"gracePeriodSeconds\":0"), std::string::npos) << body;
   EXPECT_NE(body.find("\"propagationPolicy\":\"Foreground\""), std::string::npos) << body;
   EXPECT_NE(body.find("\"uid\":\"u1\""), std::string::npos) << body;
@@ -123,17 +85,17 @@ TEST_F(ClientTest, ErrorsBecomeTheStatusThatWasSent) {
   const std::string body =
       R"({"kind":"Status","apiVersion":"v1","status":"Failure","message":"pods \"a\" already exists",)"
       R"("reason":"AlreadyExists","details":{"name":"a","kind":"pods"},"code":409})";
-  wire_->answers.push_back({409, {}, body});
+  wire_->answer({409, {}, body});
   const Status status = json_.create(pods_, "x", "{}").status();
   EXPECT_EQ(status.reason(), Reason::kAlreadyExists);
   EXPECT_EQ(status.code(), 409);
   EXPECT_EQ(status.message(), "pods \"a\" already exists");
   EXPECT_EQ(status.details().name, "a");
 
-  wire_->answers.push_back({409, {}, api::encode_proto(*api::decode_json<api::metav1::Status>(body))});
+  wire_->answer({409, {}, api::encode_proto(*api::decode_json<api::metav1::Status>(body))});
   EXPECT_EQ(proto_.create(pods_, "x", "{}").status().reason(), Reason::kAlreadyExists);
 
-  wire_->answers.push_back({502, {}, "<html>Bad gateway</html>"});
+  wire_->answer({502, {}, "<html>Bad gateway</html>"});
   const Status proxy = json_.get(pods_, "x", "a").status();
   EXPECT_EQ(proxy.code(), 502);
   EXPECT_NE(proxy.message().find("Bad gateway"), std::string::npos);
@@ -160,7 +122,7 @@ TEST_F(ClientTest, WatchesReadBothFormsInAnyPieces) {
   const std::string proto = api::encode_proto(pod);
   const std::string json = api::encode_json(pod);
   for (const size_t step : {size_t{1}, size_t{3}, size_t{100}, size_t{100'000}}) {
-    wire_->step = step;
+    wire_->set_step(step);
     for (const bool protobuf : {true, false}) {
       net::Response answer;
       if (protobuf) {
@@ -171,7 +133,7 @@ TEST_F(ClientTest, WatchesReadBothFormsInAnyPieces) {
         answer.body =
             R"({"type":"ADDED","object":)" + json + "}\n\n" + R"({"object":)" + json + R"(,"type":"BOOKMARK"})" + "\n";
       }
-      wire_->answers.push_back(answer);
+      wire_->answer(answer);
       std::vector<RawWatchEvent> events;
       ListOptions options;
       options.allow_watch_bookmarks = true;
@@ -190,7 +152,7 @@ TEST_F(ClientTest, WatchesReadBothFormsInAnyPieces) {
                                     : api::decode_json<api::corev1::Pod>(events[1].object);
       ASSERT_TRUE(decoded.ok());
       EXPECT_EQ(decoded->metadata.name, "redis");
-      EXPECT_EQ(wire_->requests.back().target, "/api/v1/pods?watch=true&allowWatchBookmarks=true&resourceVersion=7");
+      EXPECT_EQ(wire_->last().target, "/api/v1/pods?watch=true&allowWatchBookmarks=true&resourceVersion=7");
     }
   }
 }

@@ -103,8 +103,9 @@ void Reflector::run(std::stop_token stop) {
       version_.clear();
       listed = false;
     }
-    // One line for a run of failures: a server that is away for long must not fill the log.
-    if (!reported) {
+    // One line for a run of failures: a server that is away for long must not fill the log. Expiry is a matter of
+    // course.
+    if (!reported && !expired(status)) {
       log::warning("Cannot follow a resource; trying again", {{"resource", resource_.resource}, {"error", status}});
       reported = true;
     }

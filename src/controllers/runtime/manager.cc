@@ -28,8 +28,9 @@ Result<std::vector<const ControllerDescriptor*>> select_controllers(std::span<co
     }
     const bool wanted = !word.starts_with('-');
     if (!wanted) word.remove_prefix(1);
-    const bool known =
-        std::ranges::any_of(all, [&](const auto& entry) { return entry.name == word || entry.alias == word; });
+    const bool known = !word.empty() && std::ranges::any_of(all, [&](const auto& entry) {
+      return entry.name == word || entry.alias == word;
+    });
     if (!known) return Status::bad_request(fmt::format("\"{}\" is not in the list of known controllers", word));
     rules.push_back({word, wanted});
   }
