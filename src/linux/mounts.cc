@@ -1,4 +1,4 @@
-#include "linux/mount.h"
+#include "linux/mounts.h"
 
 #include <sys/mount.h>
 

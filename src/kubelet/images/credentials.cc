@@ -1,0 +1,112 @@
+#include "kubelet/images/credentials.h"
+
+#include <fnmatch.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <map>
+
+#include "api/value.h"
+
+namespace trireme::kubelet {
+namespace {
+
+using api::Value;
+
+std::string decode_base64(std::string_view text) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  if (text.size() % 4 != 0 || text.size() > 65536) return {};
+  std::string out(text.size() / 4 * 3, '\0');
+  int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                             reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  if (size < 0) return {};
+  size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+  out.resize(static_cast<size_t>(size) - padding);
+  return out;
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  for (size_t start = 0; start <= text.size();) {
+    size_t end = std::min(text.find(separator, start), text.size());
+    parts.emplace_back(text.substr(start, end - start));
+    start = end + 1;
+  }
+  return parts;
+}
+
+std::string member(const Value& object, std::string_view name) {
+  const Value* found = object.find(name);
+  return found == nullptr ? std::string() : std::string(found->string_or_empty());
+}
+
+void add_logins(const Value& logins, std::map<std::string, cri::AuthConfig, std::greater<>>& out) {
+  if (!logins.is_object()) return;
+  for (const auto& [key, entry] : logins.as_object()) {
+    if (!entry.is_object()) continue;
+    cri::AuthConfig login;
+    login.username = member(entry, "username");
+    login.password = member(entry, "password");
+    login.identity_token = member(entry, "identitytoken");
+    login.registry_token = member(entry, "registrytoken");
+    if (std::string pair = decode_base64(member(entry, "auth")); !pair.empty()) {
+      size_t colon = pair.find(':');
+      if (colon != std::string::npos) {
+        login.username = pair.substr(0, colon);
+        login.password = pair.substr(colon + 1);
+      }
+    }
+    out.try_emplace(key, std::move(login));
+  }
+}
+
+}  // namespace
+
+bool credential_matches(std::string_view key, const ImageName& image) {
+  for (std::string_view scheme : {"https://", "http://"}) {
+    if (key.starts_with(scheme)) key.remove_prefix(scheme.size());
+  }
+  size_t slash = key.find('/');
+  std::string host(key.substr(0, slash));
+  std::string path(slash == std::string_view::npos ? "" : key.substr(slash + 1));
+  // Docker's own index is written with its API version's path.
+  if (host == "index.docker.io") host = "docker.io";
+  if (path == "v1/" || path == "v2/" || path == "v1" || path == "v2") path.clear();
+  while (!path.empty() && path.back() == '/') path.pop_back();
+
+  auto port_of = [](const std::string& text) {
+    size_t colon = text.rfind(':');
+    return colon == std::string::npos ? std::string() : text.substr(colon);
+  };
+  if (port_of(host) != port_of(image.registry)) return false;
+  std::vector<std::string> pattern = split(host, '.');
+  std::vector<std::string> actual = split(image.registry, '.');
+  if (pattern.size() != actual.size()) return false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (::fnmatch(pattern[i].c_str(), actual[i].c_str(), 0) != 0) return false;
+  }
+  return path.empty() || image.repository == path || image.repository.starts_with(path);
+}
+
+std::vector<cri::AuthConfig> matching_credentials(const std::vector<api::corev1::Secret>& secrets,
+                                                  const ImageName& image) {
+  std::map<std::string, cri::AuthConfig, std::greater<>> logins;
+  for (const auto& secret : secrets) {
+    if (auto data = secret.data.find(".dockerconfigjson"); data != secret.data.end()) {
+      auto config = api::parse_value(data->second);
+      if (!config.ok()) continue;
+      if (const Value* auths = config->find("auths")) add_logins(*auths, logins);
+    } else if (auto legacy = secret.data.find(".dockercfg"); legacy != secret.data.end()) {
+      auto config = api::parse_value(legacy->second);
+      if (config.ok()) add_logins(*config, logins);
+    }
+  }
+  std::vector<cri::AuthConfig> result;
+  // Reverse order of keys: of two that match, the longer path is the more specific one.
+  for (const auto& [key, login] : logins) {
+    if (credential_matches(key, image)) result.push_back(login);
+  }
+  return result;
+}
+
+}  // namespace trireme::kubelet
