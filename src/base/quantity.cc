@@ -106,7 +106,7 @@ Result<Suffix> interpret(std::string_view text) {
 /// |mantissa * 2^two * 10^ten| rounded up, saturated.
 Int128 scale(Int128 mantissa, int two, int64_t ten, bool inexact) {
   mantissa <<= two;
-  for (; ten > 0 && mantissa != 0 && mantissa < kMaxNanos; --ten) mantissa *= 10;
+  for (; ten > 0 && mantissa != 0 && mantissa < kMaxNanos; --ten) mantissa = std::min(mantissa, kMaxNanos / 10) * 10;
   for (; ten < 0 && mantissa != 0; ++ten) {
     inexact |= mantissa % 10 != 0;
     mantissa /= 10;
@@ -117,8 +117,8 @@ Int128 scale(Int128 mantissa, int two, int64_t ten, bool inexact) {
 
 /// The nanos behind unsigned parts.
 Int128 to_nanos(const Parts& parts, const Suffix& suffix) {
-  // Room is left for the factor 2^60 or the next digit.
-  const Int128 limit = suffix.format == kBinary ? power_of_ten(20) : power_of_ten(36);
+  // Room is left for one more digit and then the factor 2^60.
+  const Int128 limit = power_of_ten(suffix.format == kBinary ? 19 : 36);
   Int128 mantissa = 0;
   int64_t ten = suffix.ten + kNanoDigits - static_cast<int64_t>(parts.fraction.size());
   bool inexact = false;

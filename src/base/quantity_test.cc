@@ -101,6 +101,15 @@ TEST(Quantity, RoundsUpToUnits) {
   EXPECT_DOUBLE_EQ(parse("250m").to_double(), 0.25);
 }
 
+TEST(Quantity, SaturatesFarBeyondItsRange) {
+  for (const char* text :
+       {"72036854775808922337203685477580892233720", "1e1000", "999999999999999999999999999999999999E"}) {
+    EXPECT_EQ(parse(text), parse("100000000000E")) << text;
+    EXPECT_EQ(-parse(text), parse(std::string("-") + text)) << text;
+  }
+  EXPECT_EQ(parse("99999999999999999999999999Ei").value(), std::numeric_limits<int64_t>::max());
+}
+
 TEST(Quantity, AddsExactly) {
   EXPECT_EQ((parse("1Gi") + parse("512Mi")).to_string(), "1536Mi");
   EXPECT_EQ((parse("0") + parse("1Gi")).to_string(), "1Gi");  // a zero takes the other's format
