@@ -4,6 +4,9 @@
 
 #include <limits>
 
+#include "api/object.h"
+#include "api/types/corev1.h"
+
 namespace trireme::api {
 namespace {
 
@@ -112,6 +115,23 @@ TEST(ValueTest, WritesBrokenUtf8AsReplacementCharacters) {
 }
 
 TEST(ValueTest, WritesNoInfinities) { EXPECT_EQ(to_json(Value(std::numeric_limits<double>::infinity())), "null"); }
+
+TEST(ValueTest, StandsForObjects) {
+  corev1::Pod pod;
+  pod.metadata.name = "p";
+  pod.spec.containers.emplace_back().name = "c";
+  auto value = to_value(Object::of(pod));
+  ASSERT_TRUE(value.ok());
+  EXPECT_EQ(value->at_path({"kind"})->as_string(), "Pod");
+  (*value)["spec"]["containers"].as_array()[0]["image"] = "i";
+  auto back = from_value(type_info<corev1::Pod>(), *value);
+  ASSERT_TRUE(back.ok()) << back.status().to_string();
+  EXPECT_EQ(back->as<corev1::Pod>()->spec.containers.at(0).image, "i");
+  (*value)["spec"]["containers"] = 3;
+  auto wrong = from_value(type_info<corev1::Pod>(), *value);
+  EXPECT_TRUE(wrong.status().is(Reason::kBadRequest));
+  EXPECT_NE(wrong.status().message().find("spec.containers"), std::string::npos) << wrong.status().message();
+}
 
 }  // namespace
 }  // namespace trireme::api

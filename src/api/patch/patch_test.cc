@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "api/types/corev1.h"
+
 namespace trireme::api {
 namespace {
 
@@ -258,6 +260,36 @@ TEST(StrategicMergeTest, SaysWhatIsWrong) {
             "unknown patch type: x in map: map[$patch:x]");
   EXPECT_EQ(message(R"({"items":[]})", R"({"$setElementOrder/items":1})"),
             "expected a []interface {}, but received a int64");
+}
+
+/// What `kubectl apply` sends for one container taken away and one added, on the real type.
+TEST(StrategicMergeTest, Pods) {
+  auto result = apply_strategic_merge_patch(
+      json(
+          R"({"spec":{"containers":[{"name":"a","image":"1"},{"name":"b","ports":[{"containerPort":80,"protocol":"TCP"}]}],)"
+          R"("tolerations":[{"key":"x"}],"volumes":[{"name":"v","emptyDir":{}}]}})"),
+      json(R"({"spec":{"$setElementOrder/containers":[{"name":"b"},{"name":"c"}],)"
+           R"("containers":[{"name":"c","image":"3"},{"name":"a","$patch":"delete"},)"
+           R"({"name":"b","ports":[{"containerPort":80,"name":"http"}]}],)"
+           R"("tolerations":[{"key":"y"}],)"
+           R"("volumes":[{"name":"v","$retainKeys":["name","configMap"],"configMap":{"name":"m"}}]}})"),
+      type_info<corev1::Pod>());
+  ASSERT_FALSE(result.ok());  // c stands before b in the patch, but after it in the order
+  result = apply_strategic_merge_patch(
+      json(
+          R"({"spec":{"containers":[{"name":"a","image":"1"},{"name":"b","ports":[{"containerPort":80,"protocol":"TCP"}]}],)"
+          R"("tolerations":[{"key":"x"}],"volumes":[{"name":"v","emptyDir":{}}]}})"),
+      json(R"({"spec":{"$setElementOrder/containers":[{"name":"b"},{"name":"c"}],)"
+           R"("containers":[{"name":"b","ports":[{"containerPort":80,"name":"http"}]},)"
+           R"({"name":"c","image":"3"},{"name":"a","$patch":"delete"}],)"
+           R"("tolerations":[{"key":"y"}],)"
+           R"("volumes":[{"name":"v","$retainKeys":["name","configMap"],"configMap":{"name":"m"}}]}})"),
+      type_info<corev1::Pod>());
+  ASSERT_TRUE(result.ok()) << result.status().to_string();
+  EXPECT_EQ(to_json(*result),
+            R"({"spec":{"containers":[{"name":"b","ports":[{"containerPort":80,"name":"http","protocol":"TCP"}]},)"
+            R"({"image":"3","name":"c"}],"tolerations":[{"key":"y"}],)"
+            R"("volumes":[{"configMap":{"name":"m"},"name":"v"}]}})");
 }
 
 }  // namespace
