@@ -44,8 +44,7 @@ def description(comment):
         if line == "---":
             break
         if not line:
-            text = text[:-1] if text.endswith(" ") else text
-            text += "\n\n"
+            text = text[:-1] + "\n\n"
         elif line.lstrip().startswith(("TODO", "+")):
             continue
         elif line[0] in " \t":
