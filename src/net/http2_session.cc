@@ -16,6 +16,7 @@ constexpr uint32_t kMaxStreams = 1000;          // as upstream's server
 constexpr uint32_t kStreamWindow = 256 * 1024;  // of a request's body
 constexpr int32_t kConnectionWindow = 1024 * 1024;
 constexpr size_t kMaxUnfinishedBodies = 64 * 1024 * 1024;  // of all requests still arriving on one connection
+constexpr size_t kMostIgnored = 16 * 1024 * 1024;          // of a refused body
 // A client may reset this many streams at once, and this many a second: more is CVE-2023-44487, not a client.
 constexpr uint64_t kResetBurst = 1000;
 constexpr uint64_t kResetRate = 33;
@@ -45,7 +46,6 @@ class Http2Session final : public Session {
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
-    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_option* options = nullptr;
@@ -140,6 +140,7 @@ class Http2Session final : public Session {
   struct Stream {
     Request request;  // until it is complete
     size_t header_bytes = 0;
+    size_t ignored = 0;  // bytes of a refused body
     bool head_complete = false;
     bool too_large = false;  // of its head
     bool arriving = true;
@@ -221,7 +222,14 @@ class Http2Session final : public Session {
   static int on_data(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
     Http2Session& me = self(user);
     Stream* stream = me.find(id);
-    if (stream == nullptr || stream->exchange) return 0;  // refused: what still comes is ignored
+    if (stream == nullptr) return 0;
+    if (stream->exchange) {
+      // Refused: what still comes is dropped, for some clients lose an answer that a reset follows too closely. One
+      // that never ends is told to stop (RFC 9113, 8.1).
+      stream->ignored += size;
+      if (stream->ignored > kMostIgnored) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+      return 0;
+    }
     if (stream->request.body.size() + size > me.host_.options().max_body_bytes) {
       me.refuse(id, *stream, 413);
     } else if (me.arriving_bytes_ + size > std::max(kMaxUnfinishedBodies, me.host_.options().max_body_bytes)) {
@@ -337,17 +345,6 @@ class Http2Session final : public Session {
     if (me.out_->size() >= me.target_) return NGHTTP2_ERR_WOULDBLOCK;
     me.out_->append(view(data, size));
     return static_cast<ssize_t>(size);
-  }
-
-  static int on_frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
-    const bool may_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-    if (!may_end || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
-    // An answer that came before the request's end: the rest of it is not wanted (RFC 9113, 8.1).
-    const Stream* stream = self(user).find(frame->hd.stream_id);
-    if (stream != nullptr && stream->arriving) {
-      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
-    }
-    return 0;
   }
 
   SessionHost& host_;

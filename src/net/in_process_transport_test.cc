@@ -56,6 +56,7 @@ TEST(InProcessTransport, StreamsWithBackPressure) {
     rest += part.value();
   }
   EXPECT_EQ(rest, "three");
+  writer.join();
   EXPECT_TRUE(closed);
   EXPECT_EQ(kept->write(share("late")), 0u);
 }
