@@ -11,7 +11,8 @@ constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 constexpr std::array<int8_t, 256> kValues = [] {
   std::array<int8_t, 256> values{};
   values.fill(-1);
-  for (size_t i = 0; i < kAlphabet.size(); ++i) values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
+  for (size_t i = 0; i < kAlphabet.size(); ++i)
+    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
   return values;
 }();
 
@@ -32,7 +33,8 @@ void append_base64(std::string_view bytes, std::string& out) {
   if (i == bytes.size()) return;
   const bool two = i + 1 < bytes.size();
   const uint32_t group = byte(i) << 16 | (two ? byte(i + 1) << 8 : 0);
-  const char quad[] = {kAlphabet[group >> 18], kAlphabet[group >> 12 & 63], two ? kAlphabet[group >> 6 & 63] : '=', '='};
+  const char quad[] = {kAlphabet[group >> 18], kAlphabet[group >> 12 & 63], two ? kAlphabet[group >> 6 & 63] : '=',
+                       '='};
   out.append(quad, sizeof quad);
 }
 

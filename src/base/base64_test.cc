@@ -8,9 +8,14 @@ namespace {
 TEST(Base64, EncodesAndDecodes) {
   const struct {
     std::string_view bytes, text;
-  } cases[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-               {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
-               {"\xff\xfe", "//4="}, {std::string_view("\0\0\0", 3), "AAAA"}};
+  } cases[] = {{"", ""},
+               {"f", "Zg=="},
+               {"fo", "Zm8="},
+               {"foo", "Zm9v"},
+               {"foob", "Zm9vYg=="},
+               {"fooba", "Zm9vYmE="},
+               {"\xff\xfe", "//4="},
+               {std::string_view("\0\0\0", 3), "AAAA"}};
   for (const auto& [bytes, text] : cases) {
     EXPECT_EQ(base64_encode(bytes), text);
     const Result<std::string> decoded = base64_decode(text);

@@ -36,7 +36,8 @@ def outputs():
 
 
 def inputs(roots):
-    tool = sorted(Path(__file__).resolve().parent.glob("*.py"))
+    folder = Path(__file__).resolve().parent
+    tool = sorted(path for path in folder.glob("*.py") if not path.name.endswith("_test.py"))
     go_files = []
     for package in config.PACKAGES:
         for root in roots:
