@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <type_traits>
 
 #include "api/type_info.h"
 #include "api/validation/field.h"
@@ -24,7 +25,10 @@ KindRules kind_rules() {
                     Update(*static_cast<const T*>(updated), *static_cast<const T*>(old), errors);
                   },
                   nullptr};
-  if constexpr (StatusUpdate != nullptr) {
+  // By type, because GCC with -fsanitize=undefined takes comparisons of function addresses for no constants.
+  using StatusCheck = void (*)(const T&, const T&, ErrorList&);
+  if constexpr (!std::is_same_v<std::integral_constant<StatusCheck, StatusUpdate>,
+                                std::integral_constant<StatusCheck, nullptr>>) {
     rules.status = [](const void* updated, const void* old, ErrorList& errors) {
       StatusUpdate(*static_cast<const T*>(updated), *static_cast<const T*>(old), errors);
     };
