@@ -188,11 +188,12 @@ TEST(JsonCodec, RawJsonKeepsItsText) {
 }
 
 TEST(JsonCodec, QuantitiesMayBeNumbers) {
-  const auto pod =
-      decode<corev1::Pod>(R"({"spec":{"containers":[{"resources":{"limits":{"cpu":0.5,"memory": 1024 }}}]}})");
+  const auto pod = decode<corev1::Pod>(
+      R"({"spec":{"containers":[{"resources":{"limits":{"cpu":0.5,"memory": 1024, "x": " 1Ki " }}}]}})");
   const auto& limits = pod.spec.containers[0].resources.limits;
   EXPECT_EQ(limits.at("cpu").to_string(), "500m");
   EXPECT_EQ(limits.at("memory").value(), 1024);
+  EXPECT_EQ(limits.at("x").to_string(), "1Ki");
 }
 
 TEST(JsonCodec, IntOrStringTakesBoth) {

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include <array>
+#include <algorithm>
 #include <bitset>
 #include <limits>
 
@@ -384,7 +384,10 @@ class Reader {
         return {};
       }
       case FieldKind::kQuantity: {
-        TRY_ASSIGN(*static_cast<Quantity*>(target), Quantity::parse(text));
+        // Upstream too forgives space around quantities.
+        const size_t begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
+        const size_t end = text.find_last_not_of(" \t\r\n") + 1;
+        TRY_ASSIGN(*static_cast<Quantity*>(target), Quantity::parse(text.substr(begin, end - begin)));
         return {};
       }
       default:
