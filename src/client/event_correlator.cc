@@ -63,8 +63,9 @@ EventCorrelator::Verdict EventCorrelator::correlate(api::corev1::Event event, Du
     seen.count = 1;
     seen.first = wall;
     // The time makes the name unique, as clients expect it: "redis.17f3a0c5d2b1e6aa".
-    const auto nanos = std::chrono::duration_cast<std::chrono::nanoseconds>(wall.time_since_epoch()).count();
-    seen.name = fmt::format("{}.{:x}", event.involved_object.name, static_cast<uint64_t>(nanos));
+    const int64_t nanos = std::chrono::duration_cast<std::chrono::nanoseconds>(wall.time_since_epoch()).count();
+    last_name_ = std::max(last_name_ + 1, nanos);
+    seen.name = fmt::format("{}.{:x}", event.involved_object.name, last_name_);
   }
   event.metadata.name = seen.name;
   event.count = seen.count;

@@ -49,6 +49,7 @@ class EventCorrelator {
   LruMap<Similar> similar_{kRemembered};
   LruMap<Observed> observed_{kRemembered};
   LruMap<Bucket> buckets_{kRemembered};
+  int64_t last_name_ = 0;  ///< The nanoseconds in the newest name: no two events get the same.
 };
 
 }  // namespace trireme::client

@@ -41,8 +41,8 @@ void Controller::process(const std::string& key) {
     return;
   }
   ++counters_.failed;
-  // A conflict only says that the cache is behind: the watch brings the newer object, the retry finds it.
-  if (outcome.status().is(Reason::kConflict)) {
+  // These only say that the cache is behind: the watch brings the newer object, the retry finds it.
+  if (outcome.status().is(Reason::kConflict) || outcome.status().is(Reason::kAlreadyExists)) {
     log::debug("Reconciliation met a conflict", {{"controller", name_}, {"key", key}, {"error", outcome.status()}});
   } else {
     log::warning("Reconciliation failed", {{"controller", name_}, {"key", key}, {"error", outcome.status()}});
