@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 #include <utility>
 
@@ -94,6 +95,7 @@ class InProcessControlPlane final : public ControlPlane {
   }
 
   Status start_controllers() override {
+    roles_settled_.wait(false);  // without their roles components would only be refused
     std::string selection = fmt::format("{}", fmt::join(options_.controllers, ","));
     TRY_ASSIGN(auto selected, controllers::select_controllers(controllers::all_controllers(), selection));
     auto raw =
@@ -190,7 +192,9 @@ class InProcessControlPlane final : public ControlPlane {
       clock_->sleep_for(std::chrono::seconds(1), stop);
       status = apiserver::authz::reconcile_bootstrap_policy(*api_, stop);
     }
-    roles_ready_ = true;
+    roles_ready_ = status.ok();
+    roles_settled_ = true;
+    roles_settled_.notify_all();
     store::Revision previous = 0;
     while (clock_->sleep_for(kCompactionInterval, stop)) {
       auto revision = store_->current_revision();
@@ -217,6 +221,7 @@ class InProcessControlPlane final : public ControlPlane {
   std::unique_ptr<controllers::Manager> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::atomic<bool> roles_ready_ = false;
+  std::atomic<bool> roles_settled_ = false;  ///< Ready, or given up because of a stop.
   std::jthread background_;
 };
 

@@ -7,6 +7,10 @@
 #include "cmd/containerd.h"
 #include "cmd/pki.h"
 
+namespace trireme::client {
+class RawClient;
+}
+
 namespace trireme::kubelet {
 class Kubelet;
 }
@@ -35,7 +39,7 @@ class Node {
   std::shared_ptr<Clock> clock_;
   std::unique_ptr<Containerd> containerd_;  ///< Null with --container-runtime-endpoint.
   std::string endpoint_;
-  std::shared_ptr<void> client_;
+  std::shared_ptr<client::RawClient> client_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 

@@ -1,0 +1,119 @@
+#include "cmd/node.h"
+
+#include <fmt/format.h>
+
+#include <thread>
+#include <utility>
+
+#include "api/types/corev1.h"
+#include "base/log.h"
+#include "client/client.h"
+#include "cmd/cluster_options.h"
+#include "cmd/control_plane.h"
+#include "cmd/node_network.h"
+#include "kubelet/cri/runtime.h"
+#include "kubelet/kubelet.h"
+
+namespace trireme::cmd {
+namespace {
+
+constexpr auto kContainerdTimeout = std::chrono::seconds(30);
+constexpr auto kReadyPoll = std::chrono::milliseconds(10);
+
+bool is_ready(const api::corev1::Node& node) {
+  for (const auto& condition : node.status.conditions) {
+    if (condition.type == "Ready") return condition.status == "True";
+  }
+  return false;
+}
+
+}  // namespace
+
+Node::Node(const ClusterOptions& options, std::shared_ptr<Clock> clock) : options_(options), clock_(std::move(clock)) {}
+
+Node::~Node() = default;
+
+Status Node::prepare() {
+  NodeNetworkOptions network;
+  network.folder = options_.network_folder();
+  network.cluster_cidr = options_.cluster_cidr;
+  network.service_cidr = options_.service_cidr;
+  TRY_ASSIGN(network.pod_cidr, node_pod_cidr(options_.cluster_cidr));
+  TRY(set_up_node_network(network));
+  endpoint_ = options_.container_runtime_endpoint;
+  if (!endpoint_.empty()) return {};
+
+  ContainerdOptions containerd;
+  containerd.folder = options_.containerd_folder();
+  containerd.cni_config_folder = options_.network_folder() + "/conf";
+  TRY_ASSIGN(containerd.cni_program_folder, cni_program_folder());
+  containerd.sandbox_image = options_.sandbox_image;
+  TRY_ASSIGN(containerd.registry_mirrors, parse_mirrors(options_.registry_mirrors));
+  TRY_ASSIGN(containerd_, Containerd::start(containerd));
+  endpoint_ = containerd_->endpoint();
+  return containerd_->wait_ready(kContainerdTimeout);
+}
+
+Status Node::start(Pki& pki, ControlPlane& control_plane) {
+  std::string common_name = "system:node:" + options_.node_name;
+  TRY(pki.ensure({.name = "kubelet-server",
+                  .common_name = common_name,
+                  .organizations = {"system:nodes"},
+                  .use = net::CertificateUse::kServer,
+                  .dns_names = {options_.node_name, "localhost"},
+                  .ip_addresses = {options_.node_ip, "127.0.0.1"}})
+          .status());
+  kubelet::KubeletOptions kubelet;
+  kubelet.node_name = options_.node_name;
+  kubelet.root_dir = options_.kubelet_folder();
+  kubelet.pod_logs_dir = options_.data_dir + "/logs/pods";
+  kubelet.container_logs_dir = "";
+  kubelet.seccomp_profile_root = options_.kubelet_folder() + "/seccomp";
+  kubelet.container_runtime_endpoint = endpoint_;
+  kubelet.node_ip = {options_.node_ip};
+  kubelet.cgroup_root = options_.cgroup_root();
+  kubelet.address = options_.node_ip;
+  kubelet.port = static_cast<uint16_t>(options_.kubelet_port);
+  kubelet.tls_cert_file = pki.path("kubelet-server.crt");
+  kubelet.tls_private_key_file = pki.path("kubelet-server.key");
+  kubelet.client_ca_file = pki.path("ca.crt");
+  client_ = std::make_shared<client::RawClient>(control_plane.transport(common_name, {"system:nodes"}), "kubelet");
+  TRY_ASSIGN(kubelet_, kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr}));
+  return {};
+}
+
+Status Node::wait_ready(Duration timeout) {
+  client::Client client(client_);
+  Duration deadline = clock_->monotonic() + timeout;
+  while (clock_->monotonic() < deadline) {
+    auto node = client.get<api::corev1::Node>("", options_.node_name);
+    if (node.ok() && is_ready(*node)) return {};
+    std::this_thread::sleep_for(kReadyPoll);
+  }
+  return Status::timeout(fmt::format("node {} did not become Ready; kubectl describe node {} tells why",
+                                     options_.node_name, options_.node_name));
+}
+
+void Node::stop(bool remove_pods) {
+  kubelet_.reset();
+  if (remove_pods && !endpoint_.empty()) {
+    Status removed = remove_all_pods(endpoint_);
+    if (!removed.ok()) log::error("Removing the pods failed", {{"error", removed}});
+  }
+  if (containerd_) containerd_->stop();
+  containerd_.reset();
+}
+
+Status remove_all_pods(const std::string& endpoint) {
+  auto runtime = kubelet::cri::grpc_runtime(endpoint);
+  TRY_ASSIGN(auto sandboxes, runtime->list_sandboxes({}));
+  Status first;
+  for (const auto& sandbox : sandboxes) {
+    Status status = runtime->stop_sandbox(sandbox.id);
+    if (status.ok()) status = runtime->remove_sandbox(sandbox.id);
+    if (!status.ok() && first.ok()) first = status.with_context("pod sandbox " + sandbox.id);
+  }
+  return first;
+}
+
+}  // namespace trireme::cmd
