@@ -15,7 +15,8 @@ namespace {
 const KindRules* find_rules(const TypeInfo& type) {
   static const std::unordered_map<const TypeInfo*, const KindRules*> kByType = [] {
     std::unordered_map<const TypeInfo*, const KindRules*> by_type;
-    for (auto group : {core_rules(), node_rules(), storage_rules()}) {
+    for (auto group : {core_rules(), node_rules(), storage_rules(), apps_rules(), batch_rules(), rbac_rules(),
+                       networking_rules(), policy_rules(), admission_rules()}) {
       for (const KindRules& rules : group) by_type.emplace(rules.type, &rules);
     }
     return by_type;

@@ -1,0 +1,380 @@
+// Jobs and cron jobs.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <set>
+
+#include "api/codec.h"
+#include "api/selectors.h"
+#include "api/types/batchv1.h"
+#include "api/validation/equal.h"
+#include "api/validation/meta.h"
+#include "api/validation/pod.h"
+#include "api/validation/rules.h"
+#include "api/validation/workload.h"
+
+namespace trireme::api::validation {
+namespace {
+
+constexpr size_t kMaxCronJobName = 52;  // leaves room for the "-" and ten digits of its jobs' names
+constexpr int32_t kMaxParallelIndexed = 100000;
+
+template <typename T>
+void check_optional(const std::optional<T>& value, const Path& at, ErrorList& errors) {
+  if (value) check_not_negative(*value, at, errors);
+}
+
+void check_failure_policy(const batchv1::JobSpec& spec, const Path& at, ErrorList& errors) {
+  if (!spec.pod_failure_policy) return;
+  const Path rules = at.child("podFailurePolicy", "rules");
+  const auto& list = spec.pod_failure_policy->rules;
+  if (list.size() > 20) errors.too_many(rules, list.size(), 20);
+  for (size_t i = 0; i < list.size(); ++i) {
+    const auto& rule = list[i];
+    const Path path = rules.index(i);
+    errors.check_enum(path.child("action"), rule.action, {"Count", "FailIndex", "FailJob", "Ignore"});
+    if (rule.action == "FailIndex" && !spec.backoff_limit_per_index) {
+      errors.invalid(path.child("action"), rule.action, "requires the backoffLimitPerIndex to be set");
+    }
+    if (rule.on_exit_codes) {
+      const Path codes = path.child("onExitCodes");
+      const auto& requirement = *rule.on_exit_codes;
+      errors.check_enum(codes.child("operator"), requirement.operator_, {"In", "NotIn"});
+      if (requirement.values.empty()) {
+        errors.invalid(codes.child("values"), BadValue::raw("[]int32{}"), "at least one value is required");
+      }
+      std::set<int32_t> seen;
+      for (size_t v = 0; v < requirement.values.size(); ++v) {
+        const int32_t value = requirement.values[v];
+        if (requirement.operator_ == "In" && value == 0) {
+          errors.invalid(codes.child("values").index(v), value, "must not be 0 for the In operator");
+        }
+        if (!seen.insert(value).second) errors.duplicate(codes.child("values").index(v), value);
+      }
+      if (requirement.container_name) {
+        const auto& pod = spec.template_.spec;
+        auto named = [&](const auto& container) { return container.name == *requirement.container_name; };
+        if (std::none_of(pod.containers.begin(), pod.containers.end(), named) &&
+            std::none_of(pod.init_containers.begin(), pod.init_containers.end(), named)) {
+          errors.invalid(codes.child("containerName"), *requirement.container_name,
+                         "must be one of the container or initContainer names in the pod template");
+        }
+      }
+    }
+    for (size_t p = 0; p < rule.on_pod_conditions.size(); ++p) {
+      const Path pattern = path.child("onPodConditions").index(p);
+      check_qualified_name(rule.on_pod_conditions[p].type, pattern.child("type"), errors);
+      errors.check_enum(pattern.child("status"), rule.on_pod_conditions[p].status, {"False", "True", "Unknown"});
+    }
+    if (rule.on_exit_codes && !rule.on_pod_conditions.empty()) {
+      errors.invalid(path, BadValue::raw("rule"), "specifying both OnExitCodes and OnPodConditions is not supported");
+    }
+    if (!rule.on_exit_codes && rule.on_pod_conditions.empty()) {
+      errors.invalid(path, BadValue::raw("rule"), "specifying one of OnExitCodes and OnPodConditions is required");
+    }
+  }
+}
+
+/// What a Job's specification and a CronJob's template share.
+void check_job_spec(const batchv1::JobSpec& spec, const Path& at, ErrorList& errors) {
+  check_optional(spec.parallelism, at.child("parallelism"), errors);
+  check_optional(spec.completions, at.child("completions"), errors);
+  check_optional(spec.active_deadline_seconds, at.child("activeDeadlineSeconds"), errors);
+  check_optional(spec.backoff_limit, at.child("backoffLimit"), errors);
+  check_optional(spec.ttl_seconds_after_finished, at.child("ttlSecondsAfterFinished"), errors);
+  check_optional(spec.backoff_limit_per_index, at.child("backoffLimitPerIndex"), errors);
+  check_optional(spec.max_failed_indexes, at.child("maxFailedIndexes"), errors);
+  if (spec.managed_by && spec.managed_by->empty()) errors.required(at.child("managedBy"));
+  const bool indexed = spec.completion_mode.value_or("") == "Indexed";
+  if (spec.completion_mode && !indexed && *spec.completion_mode != "NonIndexed") {
+    errors.not_supported(at.child("completionMode"), *spec.completion_mode, {"NonIndexed", "Indexed"});
+  }
+  if (indexed) {
+    if (!spec.completions) errors.required(at.child("completions"), "when completion mode is Indexed");
+    if (spec.parallelism.value_or(0) > kMaxParallelIndexed) {
+      errors.invalid(
+          at.child("parallelism"), *spec.parallelism,
+          fmt::format("must be less than or equal to {} when completion mode is Indexed", kMaxParallelIndexed));
+    }
+  } else {
+    if (spec.backoff_limit_per_index) {
+      errors.invalid(at.child("backoffLimitPerIndex"), *spec.backoff_limit_per_index,
+                     "requires indexed completion mode");
+    }
+    if (spec.max_failed_indexes) {
+      errors.invalid(at.child("maxFailedIndexes"), *spec.max_failed_indexes, "requires indexed completion mode");
+    }
+    if (spec.success_policy) {
+      errors.invalid(at.child("successPolicy"), BadValue::raw(encode_json(*spec.success_policy)),
+                     "requires indexed completion mode");
+    }
+  }
+  check_failure_policy(spec, at, errors);
+  const Path restart = at.child("template", "spec", "restartPolicy");
+  const std::string& policy = spec.template_.spec.restart_policy;
+  check_pod_template(spec.template_, at.child("template"), errors);
+  if (policy != "OnFailure" && policy != "Never") {
+    errors.required(restart, "valid values: \"OnFailure\", \"Never\"");
+  } else if (spec.pod_failure_policy && policy != "Never") {
+    errors.invalid(restart, policy, "only \"Never\" is supported when podFailurePolicy is specified");
+  }
+  if (spec.pod_replacement_policy) {
+    const std::string& replacement = *spec.pod_replacement_policy;
+    const Path path = at.child("podReplacementPolicy");
+    if (spec.pod_failure_policy && replacement != "Failed") {
+      errors.not_supported(path, replacement, {"Failed"});
+    } else if (replacement != "Failed" && replacement != "TerminatingOrFailed") {
+      errors.not_supported(path, replacement, {"Failed", "TerminatingOrFailed"});
+    }
+  }
+}
+
+void job_create(const batchv1::Job& object, ErrorList& errors) {
+  const Path at("spec");
+  check_object_meta(object.metadata, true, NameRule::kSubdomain, Path("metadata"), errors);
+  check_job_spec(object.spec, at, errors);
+  const auto& spec = object.spec;
+  if (!spec.selector) {
+    errors.required(at.child("selector"));
+  } else {
+    check_selector(*spec.selector, at.child("selector"), errors);
+    const Result<LabelSelector> parsed = LabelSelector::from(*spec.selector);
+    if (parsed.ok() && !parsed->matches(spec.template_.metadata.labels)) {
+      errors.invalid(at.child("template", "metadata", "labels"), shown_labels(spec.template_.metadata.labels),
+                     "`selector` does not match template `labels`");
+    }
+  }
+  if (spec.completion_mode.value_or("") == "Indexed" && spec.completions.value_or(0) > 0) {
+    // The pods' host names carry the index.
+    const std::string last = fmt::format("{}-{}", object.metadata.name, *spec.completions - 1);
+    for (const auto& problem : name_problems(NameRule::kLabel, last)) {
+      errors.invalid(Path("metadata.name"), object.metadata.name,
+                     fmt::format("will not able to create pod with invalid DNS label {}: {}", quoted(last), problem));
+      break;
+    }
+  }
+}
+
+template <typename T>
+void check_same(const T& updated, const T& old, const Path& at, ErrorList& errors) {
+  if (!semantic_equal(updated, old)) errors.invalid(at, BadValue::raw(encode_json(updated)), kImmutable);
+}
+
+template <typename T>
+void check_same(const Box<T>& updated, const Box<T>& old, const Path& at, ErrorList& errors) {
+  const bool same = updated.has_value() == old.has_value() && (!updated || semantic_equal(*updated, *old));
+  if (!same) errors.invalid(at, BadValue::raw(updated ? encode_json(*updated) : "null"), kImmutable);
+}
+
+/// The template stays, except for where a suspended job that never ran shall run (KEP-2926).
+void check_job_template_update(const batchv1::Job& updated, const batchv1::Job& old, const Path& at,
+                               ErrorList& errors) {
+  corev1::PodTemplateSpec before = old.spec.template_;
+  const bool suspended = old.spec.suspend.value_or(false);
+  if (suspended && !old.status.start_time) {
+    const auto& now = updated.spec.template_;
+    before.metadata.labels = now.metadata.labels;
+    before.metadata.annotations = now.metadata.annotations;
+    before.spec.node_selector = now.spec.node_selector;
+    before.spec.tolerations = now.spec.tolerations;
+    before.spec.scheduling_gates = now.spec.scheduling_gates;
+    if (now.spec.affinity && now.spec.affinity->node_affinity) {
+      before.spec.affinity.ensure().node_affinity = now.spec.affinity->node_affinity;
+    } else if (before.spec.affinity) {
+      before.spec.affinity->node_affinity.reset();
+      if (!now.spec.affinity) before.spec.affinity.reset();
+    }
+  }
+  check_same(updated.spec.template_, before, at.child("template"), errors);
+}
+
+void job_update(const batchv1::Job& updated, const batchv1::Job& old, ErrorList& errors) {
+  const Path at("spec");
+  check_object_meta_update(updated.metadata, old.metadata, Path("metadata"), errors);
+  check_job_spec(updated.spec, at, errors);
+  const auto& now = updated.spec;
+  const auto& before = old.spec;
+  if (now.completions != before.completions) {
+    // An indexed job may grow and shrink as long as all its pods run at once (KEP-3715).
+    const bool elastic = before.completion_mode.value_or("") == "Indexed" && now.completions &&
+                         now.completions == now.parallelism && before.completions == before.parallelism;
+    if (!elastic) {
+      errors.invalid(at.child("completions"), now.completions ? BadValue(*now.completions) : BadValue::raw("null"),
+                     kImmutable);
+    }
+  }
+  check_same_selector(now.selector, before.selector, at.child("selector"), errors);
+  check_job_template_update(updated, old, at, errors);
+  auto shown_text = [](const std::optional<std::string>& text) {
+    return text ? BadValue(*text) : BadValue::raw("null");
+  };
+  check_immutable(now.completion_mode, before.completion_mode, at.child("completionMode"), errors,
+                  shown_text(now.completion_mode));
+  check_same(now.pod_failure_policy, before.pod_failure_policy, at.child("podFailurePolicy"), errors);
+  check_same(now.success_policy, before.success_policy, at.child("successPolicy"), errors);
+  check_immutable(now.backoff_limit_per_index, before.backoff_limit_per_index, at.child("backoffLimitPerIndex"), errors,
+                  now.backoff_limit_per_index ? BadValue(*now.backoff_limit_per_index) : BadValue::raw("null"));
+  check_immutable(now.managed_by, before.managed_by, at.child("managedBy"), errors, shown_text(now.managed_by));
+}
+
+void job_status(const batchv1::Job& updated, const batchv1::Job& old, ErrorList& errors) {
+  check_object_meta_update(updated.metadata, old.metadata, Path("metadata"), errors);
+  const Path at("status");
+  check_not_negative(updated.status.active, at.child("active"), errors);
+  check_not_negative(updated.status.succeeded, at.child("succeeded"), errors);
+  check_not_negative(updated.status.failed, at.child("failed"), errors);
+}
+
+// Cron schedules: five fields of lists of ranges with steps, or @daily and the like.
+
+struct CronField {
+  int low;
+  int high;
+  std::span<const std::string_view> names;
+};
+
+constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun",
+                                                      "jul", "aug", "sep", "oct", "nov", "dec"};
+constexpr std::array<std::string_view, 7> kDays = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
+
+std::optional<int> cron_number(std::string_view text, const CronField& field) {
+  std::string lowered(text);
+  std::transform(lowered.begin(), lowered.end(), lowered.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  for (size_t i = 0; i < field.names.size(); ++i) {
+    if (field.names[i] == lowered) return static_cast<int>(i) + field.low;
+  }
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+/// Empty when `range` is fine.
+std::string cron_range_problem(std::string_view range, const CronField& field) {
+  const size_t slash = range.find('/');
+  const std::string_view bounds = range.substr(0, slash);
+  const size_t dash = bounds.find('-');
+  int low = field.low;
+  int high = field.high;
+  if (bounds != "*" && bounds != "?") {
+    const auto first = cron_number(bounds.substr(0, dash), field);
+    if (!first) return fmt::format("failed to parse int from {}", bounds.substr(0, dash));
+    low = *first;
+    if (dash != std::string_view::npos) {
+      const auto last = cron_number(bounds.substr(dash + 1), field);
+      if (!last) return fmt::format("failed to parse int from {}", bounds.substr(dash + 1));
+      high = *last;
+    } else if (slash == std::string_view::npos) {
+      high = low;
+    }
+  }
+  if (slash != std::string_view::npos) {
+    const auto step = cron_number(range.substr(slash + 1), {field.low, field.high, {}});
+    if (!step) return fmt::format("failed to parse int from {}", range.substr(slash + 1));
+    if (*step == 0) return fmt::format("step of range should be a positive number: {}", range);
+  }
+  if (low < field.low) return fmt::format("beginning of range ({}) below minimum ({}): {}", low, field.low, range);
+  if (high > field.high) return fmt::format("end of range ({}) above maximum ({}): {}", high, field.high, range);
+  if (low > high) return fmt::format("beginning of range ({}) beyond end of range ({}): {}", low, high, range);
+  return {};
+}
+
+std::vector<std::string_view> split(std::string_view text, std::string_view separators) {
+  std::vector<std::string_view> parts;
+  for (size_t start = text.find_first_not_of(separators); start != std::string_view::npos;) {
+    const size_t end = std::min(text.find_first_of(separators, start), text.size());
+    parts.push_back(text.substr(start, end - start));
+    start = text.find_first_not_of(separators, end);
+  }
+  return parts;
+}
+
+/// Empty when `schedule` can be followed.
+std::string cron_problem(std::string_view schedule) {
+  if (schedule.starts_with('@')) {
+    static constexpr std::string_view kDescriptors[] = {"@yearly", "@annually", "@monthly", "@weekly",
+                                                        "@daily",  "@midnight", "@hourly"};
+    if (Supported(kDescriptors).contains(schedule)) return {};
+    constexpr std::string_view kEvery = "@every ";
+    if (schedule.starts_with(kEvery) && GoDuration::parse(schedule.substr(kEvery.size())).ok()) return {};
+    return fmt::format("unrecognized descriptor: {}", schedule);
+  }
+  const CronField fields[] = {{0, 59, {}}, {0, 23, {}}, {1, 31, {}}, {1, 12, kMonths}, {0, 6, kDays}};
+  const auto parts = split(schedule, " \t");
+  if (parts.size() != std::size(fields)) {
+    return fmt::format("expected exactly 5 fields, found {}: [{}]", parts.size(), fmt::join(parts, " "));
+  }
+  for (size_t i = 0; i < parts.size(); ++i) {
+    for (std::string_view range : split(parts[i], ",")) {
+      if (std::string problem = cron_range_problem(range, fields[i]); !problem.empty()) return problem;
+    }
+  }
+  return {};
+}
+
+void cron_job_spec(const batchv1::CronJobSpec& spec, const batchv1::CronJobSpec* old, ErrorList& errors) {
+  const Path at("spec");
+  const Path schedule = at.child("schedule");
+  if (spec.schedule.empty()) {
+    errors.required(schedule);
+  } else if (spec.schedule.find("TZ") != std::string::npos) {
+    if (old == nullptr || old->schedule != spec.schedule) {
+      errors.invalid(schedule, spec.schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
+    }
+  } else if (const std::string problem = cron_problem(spec.schedule); !problem.empty()) {
+    errors.invalid(schedule, spec.schedule, problem);
+  }
+  check_optional(spec.starting_deadline_seconds, at.child("startingDeadlineSeconds"), errors);
+  if (spec.time_zone) {
+    const Path zone = at.child("timeZone");
+    if (spec.time_zone->empty()) {
+      errors.invalid(zone, *spec.time_zone, "timeZone must be nil or non-empty string");
+    } else if (*spec.time_zone == "Local") {
+      errors.invalid(zone, *spec.time_zone,
+                     "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
+    } else if (spec.time_zone->front() == '/' || spec.time_zone->find("..") != std::string::npos) {
+      errors.invalid(zone, *spec.time_zone, "unknown time zone " + *spec.time_zone);
+    }
+  }
+  errors.check_enum(at.child("concurrencyPolicy"), spec.concurrency_policy, {"Allow", "Forbid", "Replace"});
+  check_optional(spec.successful_jobs_history_limit, at.child("successfulJobsHistoryLimit"), errors);
+  check_optional(spec.failed_jobs_history_limit, at.child("failedJobsHistoryLimit"), errors);
+  const Path job = at.child("jobTemplate", "spec");
+  const auto& job_spec = spec.job_template.spec;
+  if (job_spec.selector) {
+    errors.invalid(job.child("selector"), shown_selector(*job_spec.selector), "`selector` will be auto-generated");
+  }
+  if (job_spec.manual_selector.value_or(false)) {
+    errors.not_supported(job.child("manualSelector"), true, {"nil", "false"});
+  }
+  check_job_spec(job_spec, job, errors);
+}
+
+void cron_job_create(const batchv1::CronJob& object, ErrorList& errors) {
+  check_object_meta(object.metadata, true, NameRule::kSubdomain, Path("metadata"), errors);
+  cron_job_spec(object.spec, nullptr, errors);
+  if (object.metadata.name.size() > kMaxCronJobName) {
+    errors.invalid(Path("metadata.name"), object.metadata.name, "must be no more than 52 characters");
+  }
+}
+
+void cron_job_update(const batchv1::CronJob& updated, const batchv1::CronJob& old, ErrorList& errors) {
+  check_object_meta_update(updated.metadata, old.metadata, Path("metadata"), errors);
+  cron_job_spec(updated.spec, &old.spec, errors);
+}
+
+}  // namespace
+
+std::span<const KindRules> batch_rules() {
+  static const KindRules kRules[] = {
+      kind_rules<batchv1::Job, job_create, job_update, job_status>(),
+      kind_rules<batchv1::CronJob, cron_job_create, cron_job_update>(),
+  };
+  return kRules;
+}
+
+}  // namespace trireme::api::validation
