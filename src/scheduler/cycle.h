@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "scheduler/framework.h"
+
+namespace trireme::scheduler {
+
+/// Pods that a preemption has promised a node, which they take once its victims are gone.
+class Nominations {
+ public:
+  void set(const PodInfoPointer& pod, const std::string& node);
+  void remove(const std::string& uid);
+  /// Empty when the pod has none.
+  std::string node_of(const std::string& uid) const;
+  const std::vector<PodInfoPointer>& on(const std::string& node) const;
+  bool empty() const { return by_uid_.empty(); }
+
+ private:
+  std::unordered_map<std::string, std::string> by_uid_;
+  std::unordered_map<std::string, std::vector<PodInfoPointer>> by_node_;
+};
+
+/// Why a pod found no node.
+struct Refusal {
+  size_t all_nodes = 0;
+  std::map<std::string, size_t> reasons;
+  uint32_t plugins = 0;  ///< Bit i: the profile's i-th plugin refused a node.
+  /// Nodes from which removing pods could help.
+  std::vector<const NodeInfo*> resolvable;
+  std::string preemption;  ///< What preemption had to say; may be empty.
+
+  /// As upstream's: "0/3 nodes are available: 1 Insufficient cpu, 2 Too many pods."
+  std::string message() const;
+};
+
+/// The filters of a profile, prepared for one pod.
+class PodFilters {
+ public:
+  PodFilters(const Profile& profile, const Cache& cache, const Nominations& nominations, const PodInfo& pod);
+
+  /// Checks a node as it is and, where pods of the same or higher priority are promised it, with those on it too.
+  /// `plugins` gets the bit of the filter that refused.
+  Fit check(const NodeInfo& node, Reasons& reasons, uint32_t& plugins);
+  /// Without promised pods.
+  Fit check_bare(const NodeInfo& node, Reasons& reasons, uint32_t& plugins) const;
+  void add_pod(const PodInfo& pod, const NodeInfo& node);
+  void remove_pod(const PodInfo& pod, const NodeInfo& node);
+
+  /// When set, only these nodes come into question; `narrowed_by` tells the plugins that said so.
+  const std::optional<std::vector<std::string>>& names() const { return names_; }
+  const std::vector<size_t>& narrowed_by() const { return narrowed_by_; }
+  const PodInfo& pod() const { return pod_; }
+
+ private:
+  struct Entry {
+    size_t plugin;
+    std::unique_ptr<NodeFilter> filter;
+  };
+  const Nominations& nominations_;
+  const PodInfo& pod_;
+  std::vector<Entry> filters_;
+  std::optional<std::vector<std::string>> names_;
+  std::vector<size_t> narrowed_by_;
+};
+
+/// Picks nodes for pods, one at a time. Reads the cache only. Not thread-safe.
+class Cycle {
+ public:
+  /// `profile`, `cache` and `nominations` outlive it.
+  Cycle(const Profile& profile, const Cache& cache, const Nominations& nominations, uint64_t seed)
+      : profile_(profile), cache_(cache), nominations_(nominations), random_(seed) {}
+
+  struct Decision {
+    const NodeInfo* node = nullptr;  ///< Null: see `refusal`.
+    size_t evaluated = 0;
+    size_t feasible = 0;
+    Refusal refusal;
+  };
+  /// `filters` were prepared for the pod and the cache as it is now.
+  Decision decide(PodFilters& filters);
+
+ private:
+  void find_feasible(PodFilters& filters, Decision& decision);
+  void check_named(PodFilters& filters, Decision& decision);
+  void refuse(const NodeInfo& node, Fit fit, Refusal& refusal);
+  const NodeInfo* best(const PodInfo& pod);
+
+  const Profile& profile_;
+  const Cache& cache_;
+  const Nominations& nominations_;
+  std::mt19937_64 random_;
+  size_t next_start_ = 0;
+  // Kept from pod to pod for their memory.
+  std::vector<const NodeInfo*> feasible_;
+  std::vector<int64_t> totals_;
+  std::vector<int64_t> scores_;
+  Reasons reasons_;
+};
+
+/// How many feasible nodes are enough to choose from, of `all`: all up to 100, then a share that shrinks from 50% to
+/// 5% as the cluster grows. https://kubernetes.io/docs/concepts/scheduling-eviction/scheduler-perf-tuning/
+size_t nodes_to_find(size_t all);
+
+}  // namespace trireme::scheduler

@@ -1,0 +1,181 @@
+#include "scheduler/preemption.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <tuple>
+
+namespace trireme::scheduler {
+namespace {
+
+using api::corev1::Pod;
+
+/// Seconds since 1970; a pod that has not started counts as the newest.
+int64_t start_of(const PodInfo& pod) {
+  const auto& start = pod.pod->status.start_time;
+  return start && *start ? start->unix_seconds() : std::numeric_limits<int64_t>::max();
+}
+
+bool more_important(const PodInfoPointer& a, const PodInfoPointer& b) {
+  if (a->priority != b->priority) return a->priority > b->priority;
+  return start_of(*a) < start_of(*b);
+}
+
+bool ending_by_preemption(const Pod& pod) {
+  return pod.metadata.deletion_timestamp && std::ranges::any_of(pod.status.conditions, [](const auto& condition) {
+           return condition.type == api::corev1::kDisruptionTarget && condition.status == api::corev1::kConditionTrue &&
+                  condition.reason == api::corev1::kPodReasonPreemptionByScheduler;
+         });
+}
+
+/// Enough to choose from: a tenth of the nodes, at least a hundred.
+size_t candidates_to_find(size_t nodes) { return std::max<size_t>(100, nodes / 10); }
+
+}  // namespace
+
+std::string Preemption::forbidden(const PodInfo& pod, const Refusal& refusal) const {
+  if (pod.pod->spec.preemption_policy == api::corev1::kPreemptNever)
+    return "not eligible due to preemptionPolicy=Never.";
+  const std::string promised = nominations_.node_of(pod.uid());
+  if (promised.empty()) return {};
+  const NodeInfo* node = cache_.node(promised);
+  // A promise that cannot come true any more does not bind.
+  if (!node || std::ranges::count(refusal.resolvable, node) == 0) return {};
+  const bool ending = std::ranges::any_of(node->pods, [&](const PodInfoPointer& each) {
+    return each->priority < pod.priority && ending_by_preemption(*each->pod);
+  });
+  return ending ? "not eligible due to a terminating pod on the nominated node." : std::string();
+}
+
+std::vector<PodInfoPointer> Preemption::take_protected(std::vector<PodInfoPointer>& pods) const {
+  struct Budget {
+    std::shared_ptr<const api::policyv1::PodDisruptionBudget> object;
+    api::LabelSelector selector;
+    int64_t left;
+  };
+  std::map<std::string, std::vector<Budget>> by_namespace;
+  std::vector<PodInfoPointer> protected_pods;
+  std::vector<PodInfoPointer> others;
+  for (PodInfoPointer& each : pods) {
+    const auto& metadata = each->pod->metadata;
+    const auto [found, added] = by_namespace.try_emplace(metadata.namespace_);
+    if (added) {
+      for (auto& object : budgets_(metadata.namespace_)) {
+        if (!object->spec.selector) continue;
+        auto selector = api::LabelSelector::from(*object->spec.selector);
+        if (!selector.ok() || selector->empty()) continue;
+        const int64_t left = object->status.disruptions_allowed;
+        found->second.push_back({std::move(object), std::move(*selector), left});
+      }
+    }
+    bool violates = false;
+    for (Budget& budget : found->second) {
+      if (metadata.labels.empty() || !budget.selector.matches(metadata.labels)) continue;
+      // Counted already when its eviction was allowed.
+      if (budget.object->status.disrupted_pods.contains(metadata.name)) continue;
+      if (--budget.left < 0) violates = true;
+    }
+    (violates ? protected_pods : others).push_back(std::move(each));
+  }
+  pods = std::move(others);
+  return protected_pods;
+}
+
+bool Preemption::try_node(PodFilters& filters, const NodeInfo& node, Candidate& candidate, Reasons& reasons) const {
+  std::vector<PodInfoPointer> removed;
+  for (const PodInfoPointer& each : node.pods) {
+    if (each->priority < filters.pod().priority) removed.push_back(each);
+  }
+  if (removed.empty()) {
+    reasons.emplace_back("No preemption victims found for incoming pod");
+    return false;
+  }
+  NodeInfo trial = node;
+  const auto take = [&](const PodInfoPointer& pod) {
+    trial.remove_pod(pod->uid());
+    filters.remove_pod(*pod, trial);
+  };
+  const auto put_back = [&](const PodInfoPointer& pod) {
+    trial.add_pod(pod);
+    filters.add_pod(*pod, trial);
+  };
+  uint32_t ignored = 0;
+  for (const PodInfoPointer& each : removed) take(each);
+  const bool helps = filters.check(trial, reasons, ignored) == Fit::kFits;
+  if (!helps) {
+    for (const PodInfoPointer& each : removed) put_back(each);
+    return false;
+  }
+  // Spare as many as possible, those with budgets first, then the more important.
+  std::ranges::stable_sort(removed, more_important);
+  std::vector<PodInfoPointer> others = std::move(removed);
+  const std::vector<PodInfoPointer> protected_pods = take_protected(others);
+  Reasons unused;
+  const auto spare = [&](const PodInfoPointer& pod) {
+    put_back(pod);
+    if (filters.check(trial, unused, ignored) == Fit::kFits) return true;
+    take(pod);
+    candidate.victims.push_back(pod);
+    return false;
+  };
+  for (const PodInfoPointer& each : protected_pods) {
+    if (!spare(each)) ++candidate.violations;
+  }
+  for (const PodInfoPointer& each : others) spare(each);
+  for (const PodInfoPointer& each : candidate.victims) filters.add_pod(*each, trial);
+  std::ranges::stable_sort(candidate.victims, more_important);
+  candidate.node = &node;
+  return true;
+}
+
+const Preemption::Candidate& Preemption::best(const std::vector<Candidate>& candidates) {
+  // In this order: fewest budgets violated, least important first victim, smallest sum of priorities, fewest victims,
+  // and the most important victims started last.
+  const auto rank = [](const Candidate& candidate) {
+    int64_t sum = 0;
+    int64_t earliest = std::numeric_limits<int64_t>::max();
+    const int32_t highest =
+        candidate.victims.empty() ? std::numeric_limits<int32_t>::min() : candidate.victims.front()->priority;
+    for (const PodInfoPointer& each : candidate.victims) {
+      // Shifted so that more victims never weigh less, whatever their sign.
+      sum += static_cast<int64_t>(each->priority) + std::numeric_limits<int32_t>::max() + 1LL;
+      if (each->priority == highest) earliest = std::min(earliest, start_of(*each));
+    }
+    return std::tuple(candidate.violations, highest, sum, candidate.victims.size(), -earliest);
+  };
+  return *std::ranges::min_element(candidates, {}, rank);
+}
+
+Preemption::Plan Preemption::plan(PodFilters& filters, const Refusal& refusal) {
+  Plan plan;
+  plan.message = forbidden(filters.pod(), refusal);
+  plan.eligible = plan.message.empty();
+  if (!plan.eligible) return plan;
+  const std::vector<const NodeInfo*>& nodes = refusal.resolvable;
+  const size_t enough = candidates_to_find(refusal.all_nodes);
+  const size_t offset = nodes.size() > 1 ? std::uniform_int_distribution<size_t>(0, nodes.size() - 1)(random_) : 0;
+  std::vector<Candidate> candidates;
+  Refusal failed;
+  failed.all_nodes = refusal.all_nodes;
+  for (size_t i = 0; i < nodes.size() && candidates.size() < enough; ++i) {
+    Candidate candidate;
+    Reasons reasons;
+    if (try_node(filters, *nodes[(offset + i) % nodes.size()], candidate, reasons)) {
+      candidates.push_back(std::move(candidate));
+    } else {
+      for (std::string& reason : reasons) ++failed.reasons[std::move(reason)];
+    }
+  }
+  if (candidates.empty()) {
+    const size_t hopeless = refusal.all_nodes - nodes.size();
+    if (hopeless > 0) failed.reasons["Preemption is not helpful for scheduling"] += hopeless;
+    plan.message = failed.message();
+    return plan;
+  }
+  const Candidate& chosen = best(candidates);
+  plan.node = chosen.node;
+  plan.victims = chosen.victims;
+  return plan;
+}
+
+}  // namespace trireme::scheduler

@@ -1,0 +1,150 @@
+#include "scheduler/queue.h"
+
+#include <gmock/gmock.h>
+
+#include "scheduler/testing.h"
+
+namespace trireme::scheduler {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::asking;
+using testing::make_info;
+using testing::make_node;
+using Place = Queue::Place;
+
+class QueueTest : public ::testing::Test {
+ protected:
+  uint32_t bit(std::string_view plugin) const {
+    for (size_t i = 0; i < profile_.size(); ++i) {
+      if (profile_[i].plugin->name() == plugin) return 1U << i;
+    }
+    ADD_FAILURE() << "no plugin " << plugin;
+    return 0;
+  }
+  /// The names of all active pods, in the order in which they come.
+  std::vector<std::string> pop_all() {
+    std::vector<std::string> out;
+    while (const QueuedPod* pod = queue_.pop()) out.push_back(pod->info->uid());
+    return out;
+  }
+  void fail(const std::string& name, const std::string& spec, uint32_t plugins, Duration now) {
+    queue_.put(make_info(name, spec), now);
+    ASSERT_TRUE(queue_.pop());
+    queue_.requeue(name, plugins, false, now);
+  }
+
+  Profile profile_ = default_profile();
+  Cache cache_;
+  Queue queue_{profile_, cache_, 1s, 10s};
+};
+
+TEST_F(QueueTest, HandsOutByPriorityThenAge) {
+  queue_.put(make_info("old"), 1s);
+  queue_.put(make_info("new"), 2s);
+  queue_.put(make_info("important", "{priority: 10}"), 3s);
+  queue_.put(make_info("unimportant", "{priority: -5}"), 0s);
+  EXPECT_THAT(pop_all(), ::testing::ElementsAre("important", "old", "new", "unimportant"));
+  EXPECT_EQ(queue_.size(Place::kInFlight), 4U);
+}
+
+TEST_F(QueueTest, AnUpdateMovesAnActivePodToItsNewPriority) {
+  queue_.put(make_info("a"), 1s);
+  queue_.put(make_info("b"), 1s);
+  queue_.put(make_info("b", "{priority: 1}"), 2s);
+  EXPECT_THAT(pop_all(), ::testing::ElementsAre("b", "a"));
+}
+
+TEST_F(QueueTest, GatedPodsWaitForTheirGates) {
+  queue_.put(make_info("a", "{schedulingGates: [{name: g}]}"), 0s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kGated);
+  EXPECT_EQ(queue_.pop(), nullptr);
+  EXPECT_EQ(queue_.next_due(), std::nullopt);
+  queue_.put(make_info("a"), 7s);
+  const QueuedPod* pod = queue_.pop();
+  ASSERT_TRUE(pod);
+  EXPECT_EQ(pod->first_seen, Duration(7s));
+}
+
+TEST_F(QueueTest, BacksOffAfterErrorsTwiceAsLongEachTimeUpToTheMaximum) {
+  queue_.put(make_info("a"), 0s);
+  Duration now{};
+  for (const Duration wait : {1s, 2s, 4s, 8s, 10s, 10s}) {
+    ASSERT_TRUE(queue_.pop());
+    queue_.requeue("a", 0, false, now);
+    EXPECT_EQ(queue_.place_of("a"), Place::kBackoff);
+    EXPECT_EQ(queue_.next_due(), now + wait);
+    queue_.advance(now + wait - 1ns);
+    EXPECT_EQ(queue_.pop(), nullptr);
+    now += wait;
+    queue_.advance(now);
+  }
+}
+
+TEST_F(QueueTest, AChangeThatHelpsMovesARefusedPodOnceItsBackoffIsOver) {
+  fail("a", asking("{cpu: 2}"), bit("NodeResourcesFit"), 0s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable);
+  const NodePointer small = make_node("small", "{}", "{}", "{cpu: 1, memory: 1Gi, pods: 10}");
+  queue_.on_change({kNodeAdded, small.get(), nullptr}, 100ms);
+  EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable) << "the node could never take it";
+  const NodePointer node = make_node("n");
+  queue_.on_change({kNodeTaints | kNodeLabels, node.get(), nullptr}, 100ms);
+  EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable) << "resources are not a matter of taints";
+  queue_.on_change({kNodeAdded, node.get(), nullptr}, 100ms);
+  EXPECT_EQ(queue_.place_of("a"), Place::kBackoff);
+  EXPECT_EQ(queue_.next_due(), Duration(1s));
+  queue_.advance(1s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kActive);
+}
+
+TEST_F(QueueTest, AChangeAfterTheBackoffMakesThePodActiveAtOnce) {
+  fail("a", "{}", bit("TaintToleration"), 0s);
+  const NodePointer tainted = make_node("t", "{}", "{taints: [{key: k, effect: NoSchedule}]}");
+  queue_.on_change({kNodeAdded, tainted.get(), nullptr}, 5s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable);
+  const NodePointer node = make_node("n");
+  queue_.on_change({kNodeTaints, node.get(), nullptr}, 5s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kActive);
+}
+
+TEST_F(QueueTest, PodsThatSawNoNodeWaitForOne) {
+  queue_.put(make_info("a"), 0s);
+  ASSERT_TRUE(queue_.pop());
+  queue_.requeue("a", 0, /*waits_for_node=*/true, 0s);
+  queue_.on_change({kPodGone, nullptr, make_info("b").get()}, 2s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable);
+  const NodePointer node = make_node("n");
+  queue_.on_change({kNodeAdded, node.get(), nullptr}, 2s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kActive);
+}
+
+TEST_F(QueueTest, UnschedulablePodsAreTriedAgainAfterFiveMinutes) {
+  fail("a", "{}", bit("NodeAffinity"), 10s);
+  EXPECT_EQ(queue_.next_due(), Duration(10s + 5min));
+  queue_.advance(10s + 5min);
+  EXPECT_EQ(queue_.place_of("a"), Place::kActive);
+  EXPECT_EQ(queue_.next_due(), std::nullopt) << "nothing to wake up for";
+}
+
+TEST_F(QueueTest, OnlyChangesThatMatterRetryAnUnschedulablePod) {
+  fail("a", "{}", bit("NodeAffinity"), 0s);
+  queue_.put(make_info("a", "{}", "{}", ", status: {conditions: [{type: PodScheduled, status: 'False'}]}"), 5s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable);
+  queue_.put(make_info("a", "{tolerations: [{operator: Exists}]}"), 5s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kActive);
+}
+
+TEST_F(QueueTest, RemovedPodsAreGoneFromEverywhere) {
+  queue_.put(make_info("active"), 0s);
+  fail("other", "{priority: 1}", bit("NodeAffinity"), 0s);
+  EXPECT_TRUE(queue_.remove("active"));
+  EXPECT_TRUE(queue_.remove("other"));
+  EXPECT_FALSE(queue_.remove("other"));
+  EXPECT_EQ(queue_.next_due(), std::nullopt);
+  EXPECT_EQ(queue_.pop(), nullptr);
+  queue_.requeue("other", 1, false, 0s);
+  EXPECT_EQ(queue_.place_of("other"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace trireme::scheduler

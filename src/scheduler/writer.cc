@@ -1,0 +1,161 @@
+#include "scheduler/writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "client/informer.h"
+
+namespace trireme::scheduler {
+
+using api::corev1::Pod;
+using api::corev1::PodCondition;
+
+namespace {
+
+constexpr size_t kWorkers = 4;
+
+const PodCondition* find_condition(const Pod& pod, std::string_view type) {
+  const auto found = std::ranges::find(pod.status.conditions, type, &PodCondition::type);
+  return found == pod.status.conditions.end() ? nullptr : &*found;
+}
+
+/// The condition as a member of the patch's list; it keeps its time while its status stays.
+std::string condition_json(const Pod& pod, std::string_view type, std::string_view status, std::string_view reason,
+                           std::string_view message, WallTime now) {
+  const PodCondition* before = find_condition(pod, type);
+  const api::Time since = before && before->status == status ? before->last_transition_time : api::Time(now);
+  PodCondition condition;
+  condition.type = type;
+  condition.status = status;
+  condition.reason = reason;
+  condition.message = message;
+  condition.last_transition_time = since;
+  return api::encode_json(condition);
+}
+
+}  // namespace
+
+Writer::Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock)
+    : client_(std::move(client)), recorder_(std::move(recorder)), clock_(std::move(clock)) {
+  for (size_t i = 0; i < kWorkers; ++i) {
+    Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
+    worker.thread = std::jthread([&worker](std::stop_token stop) { run(worker, stop); });
+  }
+}
+
+Writer::~Writer() { stop(); }
+
+void Writer::stop() {
+  for (const auto& worker : workers_) worker->thread.request_stop();
+  for (const auto& worker : workers_) {
+    if (worker->thread.joinable()) worker->thread.join();
+  }
+}
+
+void Writer::run(Worker& worker, std::stop_token stop) {
+  std::unique_lock lock(worker.mutex);
+  while (worker.changed.wait(lock, stop, [&] { return !worker.tasks.empty(); }) && !stop.stop_requested()) {
+    const Task task = std::move(worker.tasks.front());
+    worker.tasks.pop_front();
+    lock.unlock();
+    task();
+    lock.lock();
+  }
+}
+
+void Writer::post(const std::string& uid, Task task) {
+  Worker& worker = *workers_[std::hash<std::string>()(uid) % workers_.size()];
+  {
+    const std::lock_guard lock(worker.mutex);
+    worker.tasks.push_back(std::move(task));
+  }
+  worker.changed.notify_one();
+}
+
+void Writer::bind(PodPointer pod, std::string node, Done done) {
+  const std::string& uid = pod->metadata.uid;
+  post(uid, [this, pod, node = std::move(node), done = std::move(done)] { done(write_bind(*pod, node)); });
+}
+
+Status Writer::write_bind(const Pod& pod, const std::string& node) {
+  api::corev1::Binding binding;
+  binding.metadata.namespace_ = pod.metadata.namespace_;
+  binding.metadata.name = pod.metadata.name;
+  binding.metadata.uid = pod.metadata.uid;
+  binding.target.kind = "Node";
+  binding.target.name = node;
+  TRY(client_.post<Pod>(pod.metadata.namespace_, pod.metadata.name, "binding", binding));
+  recorder_.normal(pod, "Scheduled",
+                   fmt::format("Successfully assigned {}/{} to {}", pod.metadata.namespace_, pod.metadata.name, node));
+  return {};
+}
+
+void Writer::report(PodPointer pod, Failure failure) {
+  const std::string& uid = pod->metadata.uid;
+  post(uid, [this, pod, failure = std::move(failure)] { write_report(*pod, failure); });
+}
+
+void Writer::write_report(const Pod& pod, const Failure& failure) {
+  recorder_.warning(pod, "FailedScheduling", failure.message);
+  const PodCondition* before = find_condition(pod, api::corev1::kPodScheduled);
+  const bool known = before && before->status == api::corev1::kConditionFalse && before->reason == failure.reason &&
+                     before->message == failure.message;
+  if (known && pod.status.nominated_node_name == failure.nominated_node) return;
+  std::string fields =
+      fmt::format("\"conditions\":[{}]", condition_json(pod, api::corev1::kPodScheduled, api::corev1::kConditionFalse,
+                                                        failure.reason, failure.message, clock_->now()));
+  if (!failure.nominated_node.empty()) {
+    fields += fmt::format(",\"nominatedNodeName\":\"{}\"", failure.nominated_node);
+  } else if (!pod.status.nominated_node_name.empty()) {
+    fields += ",\"nominatedNodeName\":null";
+  }
+  patch_status(pod, std::move(fields));
+}
+
+void Writer::clear_nomination(PodPointer pod) {
+  const std::string& uid = pod->metadata.uid;
+  post(uid, [this, pod] { patch_status(*pod, "\"nominatedNodeName\":null"); });
+}
+
+void Writer::patch_status(const Pod& pod, std::string fields) {
+  // The UID keeps the patch from a pod that was made anew under the name.
+  std::string body = fmt::format(R"({{"metadata":{{"uid":"{}"}},"status":{{{}}}}})", pod.metadata.uid, fields);
+  const auto written = client_.patch<Pod>(pod.metadata.namespace_, pod.metadata.name,
+                                          client::PatchType::kStrategicMerge, std::move(body), "status");
+  if (written.ok() || written.status().is(Reason::kNotFound) || written.status().is(Reason::kConflict)) return;
+  log::warning("Cannot write a pod's scheduling condition",
+               {{"pod", client::key_of(pod.metadata)}, {"error", written.status()}});
+}
+
+void Writer::preempt(PodPointer victim, PodPointer preemptor, std::string node) {
+  const std::string& uid = victim->metadata.uid;
+  post(uid, [this, victim, preemptor, node = std::move(node)] {
+    const Status status = write_preempt(*victim);
+    if (status.ok()) {
+      recorder_.normal(*victim, "Preempted",
+                       fmt::format("Preempted by pod {} on node {}", preemptor->metadata.uid, node));
+    } else {
+      log::warning("Cannot preempt a pod", {{"pod", client::key_of(victim->metadata)}, {"error", status}});
+    }
+  });
+}
+
+Status Writer::write_preempt(const Pod& victim) {
+  const PodCondition* told = find_condition(victim, api::corev1::kDisruptionTarget);
+  if (!told || told->status != api::corev1::kConditionTrue) {
+    patch_status(victim,
+                 fmt::format("\"conditions\":[{}]",
+                             condition_json(victim, api::corev1::kDisruptionTarget, api::corev1::kConditionTrue,
+                                            api::corev1::kPodReasonPreemptionByScheduler,
+                                            "default-scheduler: preempting to accommodate a higher priority pod",
+                                            clock_->now())));
+  }
+  client::DeleteOptions options;
+  options.uid = victim.metadata.uid;
+  Status removed = client_.remove<Pod>(victim.metadata.namespace_, victim.metadata.name, options);
+  return removed.is(Reason::kNotFound) ? Status() : removed;
+}
+
+}  // namespace trireme::scheduler

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "client/client.h"
+#include "client/event_recorder.h"
+#include "scheduler/pod_info.h"
+
+namespace trireme::scheduler {
+
+/// Writes the scheduler's decisions to the API beside the scheduling thread, on a few threads of its own. What concerns
+/// one pod is written in the order of the calls. Thread-safe.
+class Writer {
+ public:
+  Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock);
+  ~Writer();
+
+  using Done = std::function<void(const Status&)>;
+  /// Binds the pod; `done` is called on a thread of the writer's. Records the event of the success.
+  void bind(PodPointer pod, std::string node, Done done);
+
+  struct Failure {
+    std::string reason;  ///< Of the condition: Unschedulable or SchedulerError.
+    std::string message;
+    std::string nominated_node;  ///< Empty clears it.
+  };
+  /// Sets the condition PodScheduled=False unless it is so already, and records the event.
+  void report(PodPointer pod, Failure failure);
+
+  /// Deletes `victim` to make room for `preemptor` on its node.
+  void preempt(PodPointer victim, PodPointer preemptor, std::string node);
+  /// Takes back the promise of a node.
+  void clear_nomination(PodPointer pod);
+
+  /// Finishes what is being written and drops the rest. Safe to call twice.
+  void stop();
+
+ private:
+  using Task = std::function<void()>;
+  struct Worker {
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::deque<Task> tasks;
+    std::jthread thread;
+  };
+  void post(const std::string& uid, Task task);
+  static void run(Worker& worker, std::stop_token stop);
+  Status write_bind(const api::corev1::Pod& pod, const std::string& node);
+  void write_report(const api::corev1::Pod& pod, const Failure& failure);
+  Status write_preempt(const api::corev1::Pod& victim);
+  void patch_status(const api::corev1::Pod& pod, std::string fields);
+
+  client::Client client_;
+  client::EventRecorder recorder_;
+  const std::shared_ptr<Clock> clock_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace trireme::scheduler

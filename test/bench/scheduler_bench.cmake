@@ -1,0 +1,1 @@
+trireme_bench(scheduler_bench DEPS trireme_scheduler)
