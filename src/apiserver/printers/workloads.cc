@@ -191,11 +191,12 @@ constexpr Column kAutoscalerColumns[] = {{"Name"},
                                          {"Age"}};
 
 /// "cpu: 10%/80%", or an amount where the target is one.
-std::string metric_text(const autoscalingv2::MetricTarget& target, const autoscalingv2::MetricValueStatus* current) {
+std::string metric_text(const autoscalingv2::MetricTarget& target, const autoscalingv2::MetricValueStatus* current,
+                        std::string_view average_suffix) {
   if (target.average_value) {
     const bool known = current != nullptr && current->average_value;
-    return fmt::format("{}/{} (avg)", known ? current->average_value->to_string() : "<unknown>",
-                       target.average_value->to_string());
+    return fmt::format("{}/{}{}", known ? current->average_value->to_string() : "<unknown>",
+                       target.average_value->to_string(), average_suffix);
   }
   if (target.value) {
     const bool known = current != nullptr && current->value;
@@ -214,22 +215,22 @@ std::string metrics_text(const std::vector<autoscalingv2::MetricSpec>& specs,
   for (size_t i = 0; i < specs.size(); ++i) {
     const auto& spec = specs[i];
     const auto* status = i < statuses.size() ? &statuses[i] : nullptr;
-    auto add = [&](const auto& part, const auto& current, std::string_view prefix) {
+    auto add = [&](const auto& part, const auto& current, std::string_view prefix, std::string_view suffix) {
       if (!part) return;
-      list.push_back(std::string(prefix) + metric_text(part->target, current));
+      list.push_back(std::string(prefix) + metric_text(part->target, current, suffix));
     };
     auto current_of = [&](auto member) -> const autoscalingv2::MetricValueStatus* {
       if (status == nullptr || !(status->*member)) return nullptr;
       return &(status->*member)->current;
     };
     using S = autoscalingv2::MetricStatus;
-    if (spec.resource) add(spec.resource, current_of(&S::resource), spec.resource->name + ": ");
+    if (spec.resource) add(spec.resource, current_of(&S::resource), spec.resource->name + ": ", "");
     if (spec.container_resource) {
-      add(spec.container_resource, current_of(&S::container_resource), spec.container_resource->name + ": ");
+      add(spec.container_resource, current_of(&S::container_resource), spec.container_resource->name + ": ", "");
     }
-    add(spec.pods, current_of(&S::pods), "");
-    add(spec.object, current_of(&S::object), "");
-    add(spec.external, current_of(&S::external), "");
+    add(spec.pods, current_of(&S::pods), "", "");
+    add(spec.object, current_of(&S::object), "", " (avg)");
+    add(spec.external, current_of(&S::external), "", " (avg)");
   }
   const size_t count = list.size();
   list.resize(std::min<size_t>(count, 2));
