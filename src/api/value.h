@@ -91,8 +91,9 @@ class Value {
 };
 static_assert(sizeof(Value) <= 40);
 
-/// Containers nested deeper than this are refused.
-inline constexpr int kMaxJsonDepth = 1000;
+/// Containers nested deeper than this are refused; no API object comes near it, and a thread's stack bears it in every
+/// build.
+inline constexpr int kMaxJsonDepth = 200;
 
 /// Whole numbers that fit become int64, every other number double, as Kubernetes' own decoder does; of duplicate
 /// members the last wins. BadRequest when it is no JSON, or has anything after the document.
