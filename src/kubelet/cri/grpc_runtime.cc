@@ -287,8 +287,8 @@ class GrpcRuntime final : public Runtime {
     grpc::ClientContext context;
     std::stop_callback cancel(stop, [&] { context.TryCancel(); });
     events::SubscribeRequest request;
-    request.add_filters("namespace==k8s.io,topic==/tasks/exit");
-    request.add_filters("namespace==k8s.io,topic==/tasks/oom");
+    request.add_filters("namespace==k8s.io,topic==\"/tasks/exit\"");
+    request.add_filters("namespace==k8s.io,topic==\"/tasks/oom\"");
     auto stream = events_->Subscribe(&context, request);
     on_open();
     events::Envelope envelope;

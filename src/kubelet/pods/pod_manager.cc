@@ -1,5 +1,8 @@
 #include "kubelet/pods/pod_manager.h"
 
+#include <algorithm>
+#include <charconv>
+
 #include "base/log.h"
 #include "kubelet/pods/labels.h"
 #include "kubelet/pods/resources.h"
@@ -13,11 +16,19 @@ using api::corev1::Pod;
 constexpr std::chrono::seconds kCheckWithEvents{30};  // the safety net under the runtime's events
 constexpr std::chrono::seconds kCheckWithoutEvents{1};
 constexpr std::chrono::seconds kReconnect{1};
-constexpr std::chrono::seconds kOrphanGrace{30};
+constexpr int64_t kOrphanGrace = 30;  // seconds, where the container does not tell
 
 std::string label(const cri::StringMap& labels, std::string_view name) {
   auto entry = labels.find(std::string(name));
   return entry == labels.end() ? std::string() : entry->second;
+}
+
+/// What the pod granted, as its containers remember it.
+std::chrono::seconds orphan_grace(const cri::ContainerStatus& container) {
+  std::string text = label(container.annotations, labels::kPodTerminationGrace);
+  int64_t seconds = kOrphanGrace;
+  std::from_chars(text.data(), text.data() + text.size(), seconds);
+  return std::chrono::seconds(std::max<int64_t>(seconds, 1));
 }
 
 }  // namespace
@@ -109,11 +120,9 @@ void PodManager::watch_runtime(std::stop_token stop) {
   while (!stop.stop_requested()) {
     Status status = node_.runtime->watch_exits(
         stop,
-        [&] {
-          events_flow_ = true;
-          reported = false;
-        },
+        [&] { events_flow_ = true; },
         [&](const std::string& id) {
+          reported = false;
           std::string uid;
           {
             std::lock_guard lock(mutex_);
@@ -195,7 +204,7 @@ void PodManager::end_orphan(const std::string& uid) {
     for (const cri::ContainerStatus& container : runtime->containers) {
       group.post([this, &container] {
         if (container.state == cri::ContainerState::kRunning) {
-          (void)node_.runtime->stop_container(container.id, kOrphanGrace);
+          (void)node_.runtime->stop_container(container.id, orphan_grace(container));
         }
         (void)node_.runtime->remove_container(container.id);
       });
