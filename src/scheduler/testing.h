@@ -27,8 +27,8 @@ std::shared_ptr<const T> from_yaml(std::string_view yaml) {
 /// A pod in the namespace "default" whose UID is its name. `spec` and `labels` are YAML in flow style.
 inline PodPointer make_pod(const std::string& name, const std::string& spec = "{}", const std::string& labels = "{}",
                            const std::string& rest = "") {
-  return from_yaml<api::corev1::Pod>("{metadata: {name: " + name + ", namespace: default, uid: " + name +
-                                     ", labels: " + labels + "}, spec: " + spec + rest + "}");
+  return from_yaml<api::corev1::Pod>("{metadata: {name: '" + name + "', namespace: default, uid: '" + name +
+                                     "', labels: " + labels + "}, spec: " + spec + rest + "}");
 }
 
 inline PodInfoPointer make_info(const std::string& name, const std::string& spec = "{}",
@@ -45,7 +45,7 @@ inline std::string asking(const std::string& requests, const std::string& rest =
 inline NodePointer make_node(const std::string& name, const std::string& labels = "{}", const std::string& spec = "{}",
                              const std::string& allocatable = "{cpu: 4, memory: 8Gi, pods: 10}",
                              const std::string& images = "[]") {
-  auto node = *from_yaml<api::corev1::Node>("{metadata: {name: " + name + ", labels: " + labels + "}, spec: " + spec +
+  auto node = *from_yaml<api::corev1::Node>("{metadata: {name: '" + name + "', labels: " + labels + "}, spec: " + spec +
                                             ", status: {allocatable: " + allocatable + ", images: " + images + "}}");
   node.metadata.labels.emplace("kubernetes.io/hostname", name);
   return std::make_shared<const api::corev1::Node>(std::move(node));

@@ -40,7 +40,7 @@ TEST(NodeName, TakesTheNamedNodeOnly) {
   cluster.cache.set_node(make_node("n"));
   check(cluster, *plugins::node_name(),
         {{"none", "{}", ""},
-         {"this", "{nodeName: n}", ""},
+         {"this", "{nodeName: 'n'}", ""},
          {"another", "{nodeName: m}", "node(s) didn't match the requested node name"}});
 }
 
@@ -107,7 +107,7 @@ TEST(NodeAffinity, ChecksSelectorsAndTerms) {
                          "{matchExpressions: [{key: disk, operator: Exists}]}]"),
           ""},
          {"an empty term matches nothing", required_terms("[{}]"), refusal},
-         {"field", required_terms("[{matchFields: [{key: metadata.name, operator: In, values: [n]}]}]"), ""},
+         {"field", required_terms("[{matchFields: [{key: metadata.name, operator: In, values: ['n']}]}]"), ""},
          {"other field value", required_terms("[{matchFields: [{key: metadata.name, operator: In, values: [m]}]}]"),
           refusal}});
 }
@@ -118,7 +118,7 @@ TEST(NodeAffinity, NamesTheNodesOfDaemonSetPods) {
   const auto names = [&](const std::string& terms) {
     return plugin->plan_filter(*make_info("p", required_terms(terms)), cluster.cache).names;
   };
-  const std::string on_n = "{matchFields: [{key: metadata.name, operator: In, values: [n]}]}";
+  const std::string on_n = "{matchFields: [{key: metadata.name, operator: In, values: ['n']}]}";
   EXPECT_EQ(names("[" + on_n + "]"), std::vector<std::string>{"n"});
   EXPECT_EQ(names("[" + on_n + ", {matchExpressions: [{key: a, operator: Exists}]}]"), std::nullopt);
 }
