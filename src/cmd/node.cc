@@ -106,7 +106,13 @@ void Node::stop(bool remove_pods) {
 
 Status remove_all_pods(const std::string& endpoint) {
   auto runtime = kubelet::cri::grpc_runtime(endpoint);
-  TRY_ASSIGN(auto sandboxes, runtime->list_sandboxes({}));
+  // A containerd that has just started accepts calls before its CRI part can answer them.
+  auto listed = runtime->list_sandboxes({});
+  for (auto waited = kReadyPoll; !listed.ok() && waited < kContainerdTimeout; waited += kReadyPoll) {
+    std::this_thread::sleep_for(kReadyPoll);
+    listed = runtime->list_sandboxes({});
+  }
+  TRY_ASSIGN(auto sandboxes, std::move(listed));
   Status first;
   for (const auto& sandbox : sandboxes) {
     Status status = runtime->stop_sandbox(sandbox.id);

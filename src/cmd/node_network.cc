@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
+#include <iomanip>
+#include <sstream>
+#include <vector>
 
 #include "linux/file.h"
+#include "linux/process.h"
 #include "linux/route.h"
 
 namespace trireme::cmd {
@@ -42,6 +45,38 @@ std::string configuration(const NodeNetworkOptions& options) {
                      fmt::arg("leases", options.folder + "/leases"), fmt::arg("subnet", options.pod_cidr));
 }
 
+/// The portmap plugin leaves its chains behind when the last port is gone. Other users of it keep theirs: the chains go
+/// only when no pod's port is in them.
+Status remove_idle_portmap_chains() {
+  constexpr std::string_view kPortChain = "CNI-HOSTPORT-DNAT";
+  auto rules = linux::run_program({"iptables", "-w", "-t", "nat", "-S"});
+  if (!rules.ok()) return rules.status().is(Reason::kNotFound) ? Status() : rules.status();
+  std::vector<std::vector<std::string>> jumps;
+  std::vector<std::string> chains;
+  std::istringstream lines(*rules);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::vector<std::string> rule;
+    for (std::string word; words >> std::quoted(word);) rule.push_back(word);
+    if (rule.size() < 2) continue;
+    if (rule[0] == "-N" && rule[1].starts_with("CNI-HOSTPORT-")) chains.push_back(rule[1]);
+    if (rule[0] != "-A") continue;
+    if (rule[1] == kPortChain) return {};
+    if (!rule[1].starts_with("CNI-") && rule.back().starts_with("CNI-HOSTPORT-")) jumps.push_back(rule);
+  }
+  auto change = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"iptables", "-w", "-t", "nat"});
+    return linux::run_program(arguments).status();
+  };
+  for (std::vector<std::string>& jump : jumps) {
+    jump[0] = "-D";
+    TRY(change(jump));
+  }
+  for (const std::string& chain : chains) TRY(change({"-F", chain}));
+  for (const std::string& chain : chains) TRY(change({"-X", chain}));
+  return {};
+}
+
 }  // namespace
 
 std::string bridge_name(const std::string& folder) {
@@ -65,6 +100,7 @@ Status set_up_node_network(const NodeNetworkOptions& options) {
 
 Status remove_node_network(const NodeNetworkOptions& options) {
   TRY(linux::delete_link(bridge_name(options.folder)));
+  TRY(remove_idle_portmap_chains());
   TRY(linux::remove_unreachable_route(options.cluster_cidr));
   TRY(linux::remove_unreachable_route(options.service_cidr));
   if (auto before = linux::read_file(options.folder + "/ip_forward.before"); before.ok()) {

@@ -31,8 +31,9 @@ Status remove_pods(const ClusterOptions& options) {
   return status;
 }
 
-/// Shims whose containerd knew nothing of them any more: what a crash in the middle of a removal leaves.
-void end_leftover_shims(const ClusterOptions& options) {
+/// Ends what the runtime did not: shims that their containerd knows nothing of any more, and processes still in the
+/// cluster's control groups. A crash in the middle of a removal can leave both.
+void end_leftovers(const ClusterOptions& options, const linux::Cgroups& cgroups, const std::string& cgroup) {
   std::string address = options.containerd_folder() + "/containerd.sock";
   for (const std::string& entry : linux::list_dir("/proc")) {
     if (entry.find_first_not_of("0123456789") != std::string::npos) continue;
@@ -43,6 +44,7 @@ void end_leftover_shims(const ClusterOptions& options) {
       if (is_shim && word == address) linux::terminate_process(pid, std::chrono::seconds(1));
     }
   }
+  for (pid_t pid : cgroups.processes(cgroup)) linux::terminate_process(pid, std::chrono::seconds(1));
 }
 
 Status run(const ClusterOptions& options) {
@@ -59,7 +61,12 @@ Status run(const ClusterOptions& options) {
   }
   TRY_ASSIGN(InstanceLock lock, InstanceLock::take(options.data_dir));
   Status pods = step("pods", [&] { return remove_pods(options); });
-  end_leftover_shims(options);
+  TRY(step("control groups", [&]() -> Status {
+    TRY_ASSIGN(linux::Cgroups cgroups, linux::Cgroups::detect());
+    std::string cgroup = options.cgroup_root().empty() ? "/kubepods" : options.cgroup_root();
+    end_leftovers(options, cgroups, cgroup);
+    return cgroups.remove(cgroup);
+  }));
   NodeNetworkOptions network;
   network.folder = options.network_folder();
   network.cluster_cidr = options.cluster_cidr;
@@ -67,10 +74,6 @@ Status run(const ClusterOptions& options) {
   if (linux::exists(network.folder)) {
     TRY(step("network", [&] { return remove_node_network(network); }));
   }
-  TRY(step("control groups", [&]() -> Status {
-    TRY_ASSIGN(linux::Cgroups cgroups, linux::Cgroups::detect());
-    return cgroups.remove(options.cgroup_root().empty() ? "/kubepods" : options.cgroup_root());
-  }));
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));
   return pods;

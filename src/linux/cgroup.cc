@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <set>
+#include <sstream>
 
 #include "linux/file.h"
 
@@ -92,7 +93,10 @@ Result<Cgroups> Cgroups::detect(const std::string& root) {
     std::string directory = root + "/" + name;
     // Debian mounts cpu and cpuacct together and links both names to the one mount.
     if (name.find(',') != std::string::npos || !linux::exists(directory + "/cgroup.procs")) continue;
-    if (linux::exists(directory + "/cgroup.controllers")) continue;  // the hybrid layout's empty v2
+    if (linux::exists(directory + "/cgroup.controllers")) {
+      groups.hybrid_ = directory;
+      continue;
+    }
     groups.mounts_[name] = directory;
   }
   if (!groups.mounts_.contains("cpu") || !groups.mounts_.contains("memory")) {
@@ -184,6 +188,7 @@ Status Cgroups::remove(std::string_view path) const {
   Status failure;
   std::vector<std::string> all = roots();
   if (!v2() && mounts_.contains("systemd")) all.push_back(mounts_.at("systemd"));
+  if (!hybrid_.empty()) all.push_back(hybrid_);
   for (const std::string& root : all) {
     std::string directory = join(root, path);
     if (!is_directory(directory)) continue;
@@ -197,6 +202,19 @@ std::vector<std::string> Cgroups::children(std::string_view path) const {
   std::vector<std::string> result;
   for (std::string& name : list_dir(directory)) {
     if (is_directory(directory + "/" + name)) result.push_back(std::move(name));
+  }
+  return result;
+}
+
+std::vector<pid_t> Cgroups::processes(std::string_view path) const {
+  std::vector<pid_t> result;
+  if (auto text = read_file(file("memory", path, "cgroup.procs")); text.ok()) {
+    std::istringstream lines(*text);
+    for (pid_t pid = 0; lines >> pid;) result.push_back(pid);
+  }
+  for (const std::string& child : children(path)) {
+    std::vector<pid_t> below = processes(fmt::format("{}/{}", path, child));
+    result.insert(result.end(), below.begin(), below.end());
   }
   return result;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -50,6 +52,8 @@ class Cgroups {
   /// Removes the group and the groups below it. Fails while processes are in them; OK when absent.
   Status remove(std::string_view path) const;
   std::vector<std::string> children(std::string_view path) const;
+  /// Processes in the group and the groups below it.
+  std::vector<pid_t> processes(std::string_view path) const;
   Result<CgroupUsage> usage(std::string_view path) const;
 
  private:
@@ -57,6 +61,7 @@ class Cgroups {
   std::vector<std::string> roots() const;
 
   std::string unified_;                        // v2's mount point, or empty
+  std::string hybrid_;                         // v2 mounted beside v1, where the runtime makes empty groups, or empty
   std::map<std::string, std::string> mounts_;  // v1: controller to its mount point
 };
 
