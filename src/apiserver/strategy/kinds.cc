@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <type_traits>
 
 #include "api/types/apiextensionsv1.h"
 #include "api/types/appsv1.h"
@@ -218,19 +219,19 @@ void update_definition(apiextensionsv1::CustomResourceDefinition& definition,
   add_stored_version(definition);
 }
 
-template <typename T, void (*Create)(T&, WallTime), void (*Update)(T&, const T&, WallTime) = nullptr,
-          void (*StatusUpdate)(T&, const T&, WallTime) = nullptr>
+/// Each hook is a function or nullptr. (Told apart by type: GCC's sanitizers cannot compare addresses at compile time.)
+template <typename T, auto Create, auto Update = nullptr, auto StatusUpdate = nullptr>
 KindHooks hooks() {
   KindHooks result{&type_info<T>(), nullptr, nullptr, nullptr};
-  if constexpr (Create != nullptr) {
+  if constexpr (!std::is_null_pointer_v<decltype(Create)>) {
     result.create = [](void* object, WallTime now) { Create(*static_cast<T*>(object), now); };
   }
-  if constexpr (Update != nullptr) {
+  if constexpr (!std::is_null_pointer_v<decltype(Update)>) {
     result.update = [](void* updated, const void* old, WallTime now) {
       Update(*static_cast<T*>(updated), *static_cast<const T*>(old), now);
     };
   }
-  if constexpr (StatusUpdate != nullptr) {
+  if constexpr (!std::is_null_pointer_v<decltype(StatusUpdate)>) {
     result.status = [](void* updated, const void* old, WallTime now) {
       StatusUpdate(*static_cast<T*>(updated), *static_cast<const T*>(old), now);
     };
