@@ -1,6 +1,22 @@
 #include "client/informer_factory.h"
 
 namespace trireme::client {
+namespace {
+
+/// Leaves what tells objects apart and what ownership and deletion are decided by.
+void trim(api::metav1::ObjectMeta& full) {
+  api::metav1::ObjectMeta kept;
+  kept.name = std::move(full.name);
+  kept.namespace_ = std::move(full.namespace_);
+  kept.uid = std::move(full.uid);
+  kept.resource_version = std::move(full.resource_version);
+  kept.deletion_timestamp = full.deletion_timestamp;
+  kept.owner_references = std::move(full.owner_references);
+  kept.finalizers = std::move(full.finalizers);
+  full = std::move(kept);
+}
+
+}  // namespace
 
 InformerFactory::~InformerFactory() { stop(); }
 
@@ -24,12 +40,14 @@ std::shared_ptr<Reflector> InformerFactory::metadata(
     const api::ResourceInfo& resource, std::function<void(api::metav1::PartialObjectMetadata&)> transform) {
   const std::lock_guard lock(mutex_);
   if (const auto typed = entries_.find({&resource, Scope{}}); typed != entries_.end()) return typed->second.reflector;
-  AnyTransform any;
-  if (transform) {
-    any = [transform = std::move(transform)](void* object) {
-      transform(*static_cast<api::metav1::PartialObjectMetadata*>(object));
-    };
-  }
+  AnyTransform any = [transform = std::move(transform)](void* object) {
+    auto& partial = *static_cast<api::metav1::PartialObjectMetadata*>(object);
+    if (transform) {
+      transform(partial);
+    } else {
+      trim(partial.metadata);
+    }
+  };
   Scope scope;
   scope.metadata_only = true;
   return find_or_make(resource, scope, std::move(any)).reflector;

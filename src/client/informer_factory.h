@@ -80,7 +80,8 @@ class InformerFactory {
   }
 
   /// Any kind, without its type: the typed informer of all its objects when somebody asked for one, else one of
-  /// PartialObjectMetadata, changed by `transform`.
+  /// PartialObjectMetadata. `transform` cuts it down; without one, identity, version, owners, finalizers and deletion
+  /// remain.
   std::shared_ptr<Reflector> metadata(const api::ResourceInfo& resource,
                                       std::function<void(api::metav1::PartialObjectMetadata&)> transform = {});
 

@@ -11,6 +11,9 @@ namespace trireme::client {
 namespace {
 
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(800);
+// Until the first list has come somebody waits for it: a server that is only just starting is asked again soon.
+constexpr Duration kStartBackoff = std::chrono::milliseconds(25);
+constexpr int kReportedFailure = 3;
 constexpr Duration kLastBackoff = std::chrono::seconds(30);
 constexpr Duration kBackoffReset = std::chrono::minutes(2);
 constexpr int64_t kShortestWatchSeconds = 300;
@@ -81,21 +84,17 @@ Duration Reflector::jittered(Duration base) {
 }
 
 void Reflector::run(std::stop_token stop) {
-  Duration backoff = kFirstBackoff;
+  Duration backoff = kStartBackoff;
   Duration last_failure = clock_->monotonic();
   bool listed = false;
-  bool reported = false;
+  int failures = 0;
   while (!stop.stop_requested()) {
-    Status status;
-    if (!listed) {
-      status = list(stop);
-      listed = status.ok();
-    } else {
-      status = watch(stop);
-    }
+    const Status status = listed ? watch(stop) : list(stop);
     if (stop.stop_requested()) return;
     if (status.ok()) {
-      reported = false;
+      listed = true;
+      failures = 0;
+      backoff = std::max(backoff, kFirstBackoff);
       continue;
     }
     if (expired(status)) {
@@ -103,11 +102,9 @@ void Reflector::run(std::stop_token stop) {
       version_.clear();
       listed = false;
     }
-    // One line for a run of failures: a server that is away for long must not fill the log. Expiry is a matter of
-    // course.
-    if (!reported && !expired(status)) {
+    // One line for a run of failures, none for a short one: a server that is away for long must not fill the log.
+    if (++failures == kReportedFailure) {
       log::warning("Cannot follow a resource; trying again", {{"resource", resource_.resource}, {"error", status}});
-      reported = true;
     }
     const Duration now = clock_->monotonic();
     if (now - last_failure > kBackoffReset) backoff = kFirstBackoff;

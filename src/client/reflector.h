@@ -29,7 +29,8 @@ using AnyTransform = std::function<void(void*)>;
 /// The type-erased engine of `Informer<T>`. Thread-safe; one thread of its own from `start` on.
 ///
 /// The rules are client-go's reflector's: the first list asks for resourceVersion 0, one after an expiry for the
-/// newest; back-off from 0.8 s to 30 s with jitter; watches end after a random five to ten minutes.
+/// newest; back-off from 0.8 s (25 ms until the first list) to 30 s with jitter; watches end after a random five to ten
+/// minutes.
 class Reflector {
  public:
   using Handler = std::function<void(const AnyPointer& before, const AnyPointer& after)>;

@@ -30,7 +30,7 @@ std::string service_of(const EndpointSlice& slice) {
 }  // namespace
 
 EndpointSliceController::EndpointSliceController(const ControllerContext& context)
-    : Controller(context, "endpointslice-controller", 5),
+    : Controller(context, "endpointslice-controller", 2),
       services_(context.informers->informer<Service>()),
       pods_(context.informers->informer<Pod>()),
       nodes_(context.informers->informer<Node>()),

@@ -100,7 +100,7 @@ bool truncate_subsets(std::vector<EndpointSubset>& subsets, size_t limit) {
 }
 
 EndpointsController::EndpointsController(const ControllerContext& context)
-    : Controller(context, "endpoints-controller", 5),
+    : Controller(context, "endpoints-controller", 2),
       services_(context.informers->informer<Service>()),
       pods_(context.informers->informer<Pod>()),
       endpoints_(context.informers->informer<Endpoints>()),

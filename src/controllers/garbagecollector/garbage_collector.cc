@@ -22,20 +22,6 @@ bool same_owners(const ObjectMeta& a, const ObjectMeta& b) {
   });
 }
 
-/// Leaves what the collector decides by.
-void trim(api::metav1::PartialObjectMetadata& object) {
-  ObjectMeta& full = object.metadata;
-  ObjectMeta kept;
-  kept.name = std::move(full.name);
-  kept.namespace_ = std::move(full.namespace_);
-  kept.uid = std::move(full.uid);
-  kept.resource_version = std::move(full.resource_version);
-  kept.deletion_timestamp = full.deletion_timestamp;
-  kept.owner_references = std::move(full.owner_references);
-  kept.finalizers = std::move(full.finalizers);
-  full = std::move(kept);
-}
-
 bool blocks(const ObjectMeta& dependent, const std::string& owner_uid) {
   return std::ranges::any_of(dependent.owner_references, [&](const OwnerReference& owner) {
     return owner.uid == owner_uid && owner.block_owner_deletion.value_or(false);
@@ -83,7 +69,7 @@ GarbageCollector::GarbageCollector(const ControllerContext& context)
 }
 
 void GarbageCollector::follow(size_t resource) {
-  reflectors_.push_back(context().informers->metadata(*resources_[resource], trim));
+  reflectors_.push_back(context().informers->metadata(*resources_[resource]));
   client::Reflector& reflector = *reflectors_.back();
   reflector.add_handler([this, resource, &reflector](const client::AnyPointer& before,
                                                      const client::AnyPointer& after) {

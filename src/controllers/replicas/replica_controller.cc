@@ -81,7 +81,7 @@ void set_failure_condition(T& object, const ReplicaManager::Scaling& scaling, Wa
 
 template <typename T>
 ReplicaController<T>::ReplicaController(const ControllerContext& context, std::string name, std::string component)
-    : Controller(context, std::move(name), 5),
+    : Controller(context, std::move(name), 3),
       owners_(context.informers->informer<T>()),
       pods_(context.informers->informer<Pod>()),
       manager_(context.client, context.clock, context.events->recorder(std::move(component))) {

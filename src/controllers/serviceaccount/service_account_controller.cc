@@ -23,12 +23,6 @@ bool is_active(const std::shared_ptr<const Namespace>& ns) {
   return ns && !ns->metadata.deletion_timestamp && ns->status.phase != api::corev1::kNamespaceTerminating;
 }
 
-client::Scope named(std::string_view name) {
-  client::Scope scope;
-  scope.field_selector = "metadata.name=" + std::string(name);
-  return scope;
-}
-
 /// What a namespace's end or a race with another writer brings about is no failure.
 Result<Outcome> unless_expected(const Status& status) {
   if (status.ok() || status.is(Reason::kAlreadyExists) || status.is(Reason::kNotFound) || namespace_is_ending(status)) {
@@ -42,12 +36,12 @@ Result<Outcome> unless_expected(const Status& status) {
 ServiceAccountController::ServiceAccountController(const ControllerContext& context)
     : Controller(context, "serviceaccount-controller"),
       namespaces_(context.informers->informer<Namespace>()),
-      accounts_(context.informers->informer<ServiceAccount>(named(kDefaultAccount))) {
+      accounts_(context.informers->informer<ServiceAccount>()) {
   namespaces_.add_handler([this](const auto&, const auto& after) {
     if (after) enqueue(after->metadata.name);
   });
   accounts_.add_handler([this](const auto& before, const auto& after) {
-    if (!after) enqueue(before->metadata.namespace_);
+    if (!after && before->metadata.name == kDefaultAccount) enqueue(before->metadata.namespace_);
   });
 }
 
@@ -62,29 +56,51 @@ Result<Outcome> ServiceAccountController::reconcile(const std::string& key) {
 RootCaPublisher::RootCaPublisher(const ControllerContext& context)
     : Controller(context, "root-ca-certificate-publisher-controller"),
       namespaces_(context.informers->informer<Namespace>()),
-      maps_(context.informers->informer<ConfigMap>(named(kRootCaMap))) {
-  namespaces_.add_handler([this](const auto&, const auto& after) {
-    if (after) enqueue(after->metadata.name);
+      maps_(context.informers->metadata(api::resource_of<ConfigMap>())) {
+  namespaces_.add_handler([this](const auto& before, const auto& after) {
+    if (after) {
+      enqueue(after->metadata.name);
+      return;
+    }
+    const std::lock_guard lock(mutex_);
+    verified_.erase(before->metadata.name);
   });
-  maps_.add_handler(
-      [this](const auto& before, const auto& after) { enqueue((after ? after : before)->metadata.namespace_); });
+  maps_->add_handler([this](const client::AnyPointer& before, const client::AnyPointer& after) {
+    const auto& metadata = maps_->metadata(after ? after : before);
+    if (metadata.name == kRootCaMap) enqueue(metadata.namespace_);
+  });
+}
+
+Status RootCaPublisher::publish(const std::string& ns) {
+  const std::string& ca = context().options.root_ca_pem;
+  Result<ConfigMap> found = client().get<ConfigMap>(ns, kRootCaMap);
+  const bool present = found.ok();
+  if (!present && !found.status().is(Reason::kNotFound)) return found.status();
+  ConfigMap map = present ? std::move(*found) : ConfigMap();
+  const bool right = map.data.size() == 1 && map.data.get(kRootCaKey) == ca &&
+                     map.metadata.annotations.get(kDescriptionAnnotation) == kDescription;
+  if (!present || !right) {
+    map.metadata.namespace_ = ns;
+    map.metadata.name = kRootCaMap;
+    map.metadata.annotations.insert_or_assign(kDescriptionAnnotation, kDescription);
+    map.data.clear();
+    map.data.insert_or_assign(kRootCaKey, ca);
+    TRY_ASSIGN(map, present ? client().update(map) : client().create(map));
+  }
+  const std::lock_guard lock(mutex_);
+  verified_[ns] = map.metadata.resource_version;
+  return {};
 }
 
 Result<Outcome> RootCaPublisher::reconcile(const std::string& key) {
-  const std::string& ca = context().options.root_ca_pem;
-  if (ca.empty() || !is_active(namespaces_.get(key))) return Outcome::done();
-  const auto present = maps_.get(key, kRootCaMap);
-  ConfigMap map;
-  if (present) map = *present;
-  const bool right = map.data.size() == 1 && map.data.get(kRootCaKey) == ca &&
-                     map.metadata.annotations.get(kDescriptionAnnotation) == kDescription;
-  if (present && right) return Outcome::done();
-  map.metadata.namespace_ = key;
-  map.metadata.name = kRootCaMap;
-  map.metadata.annotations.insert_or_assign(kDescriptionAnnotation, kDescription);
-  map.data.clear();
-  map.data.insert_or_assign(kRootCaKey, ca);
-  return unless_expected(present ? client().update(map).status() : client().create(map).status());
+  if (context().options.root_ca_pem.empty() || !is_active(namespaces_.get(key))) return Outcome::done();
+  if (const client::AnyPointer map = maps_->cache().get(key + "/" + std::string(kRootCaMap))) {
+    const std::lock_guard lock(mutex_);
+    const auto verified = verified_.find(key);
+    if (verified != verified_.end() && verified->second == maps_->metadata(map).resource_version)
+      return Outcome::done();
+  }
+  return unless_expected(publish(key));
 }
 
 }  // namespace trireme::controllers

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 
 #include "api/types/corev1.h"
+#include "client/reflector.h"
 #include "controllers/runtime/controller.h"
 
 namespace trireme::controllers {
@@ -29,7 +33,11 @@ class RootCaPublisher final : public Controller {
 
  private:
   client::Informer<api::corev1::Namespace>& namespaces_;
-  client::Informer<api::corev1::ConfigMap>& maps_;
+  Status publish(const std::string& ns);
+
+  std::shared_ptr<client::Reflector> maps_;  ///< Metadata only: the content of all config maps is not worth caching.
+  std::mutex mutex_;
+  std::map<std::string, std::string> verified_;  ///< By namespace: the version of the map that was seen to be right.
 };
 
 }  // namespace trireme::controllers
