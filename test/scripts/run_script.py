@@ -80,6 +80,8 @@ def line_pattern(line):
 
 
 def matches(expected, output):
+    # Empty lines at the end separate one command from the next here, and say nothing there.
+    output = output.rstrip("\n") + "\n" if output.strip() else ""
     pattern = ""
     for line in expected:
         pattern += r"(?:.*\n)*?" if line.strip() == "..." else line_pattern(line) + r"[ \t]*\n"

@@ -9,7 +9,7 @@ command=$1
 dir=$(mkdir -p "$2" && cd "$2" && pwd)
 program=$dir/tools/usr/bin/docker-registry
 
-running() { [ -s "$dir/registry.pid" ] && [ "$(readlink "/proc/$(cat "$dir/registry.pid")/exe" 2>/dev/null)" = "$program" ]; }
+running() { [ -s "$dir/registry.pid" ] && [ "/proc/$(cat "$dir/registry.pid")/exe" -ef "$program" ]; }
 
 case "$command" in
   fetch)
@@ -40,7 +40,7 @@ CONF
         echo "$port"
         exit 0
       fi
-      running || break
+      kill -0 "$(cat "$dir/registry.pid")" 2>/dev/null || break
       sleep 0.05
     done
     cat "$dir/registry.log" >&2
