@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <ctime>
 #include <thread>
 
 #include "api/types/corev1.h"
@@ -15,6 +17,7 @@
 #include "linux/file.h"
 #include "linux/mounts.h"
 #include "net/transport.h"
+#include "net/x509.h"
 #include "store/memory_store.h"
 
 namespace trireme {
@@ -88,10 +91,55 @@ class KubeletRootTest : public testing::Test {
     options.container_runtime_endpoint = containerd_->endpoint();
     options.node_ip = {"127.0.0.1"};
     options.cgroup_root = cgroup_root();
-    options.enable_server = false;
+    make_certificates();
+    options.address = "127.0.0.1";
+    options.port = 0;
+    options.tls_cert_file = containerd_->directory() + "/server.crt";
+    options.tls_private_key_file = containerd_->directory() + "/server.key";
+    options.client_ca_file = containerd_->directory() + "/ca.crt";
     auto kubelet = kubelet::Kubelet::start(options, {raw_, real_clock(), nullptr});
     ASSERT_TRUE(kubelet.ok()) << kubelet.status().to_string();
     kubelet_ = std::move(*kubelet);
+  }
+
+  void make_certificates() {
+    if (!authority_.key_pem.empty()) return;
+    WallTime now = std::chrono::system_clock::now();
+    authority_ = *net::create_authority("test-ca", now - std::chrono::hours(1), now + std::chrono::hours(1));
+    auto issue = [&](const std::string& name, const std::string& group) {
+      net::CertificateSpec spec;
+      spec.common_name = name;
+      if (!group.empty()) spec.organizations = {group};
+      spec.ip_addresses = {"127.0.0.1"};
+      spec.not_before = now - std::chrono::hours(1);
+      spec.not_after = now + std::chrono::hours(1);
+      return *net::issue_certificate(authority_, spec);
+    };
+    auto server = issue("test-node", "");
+    ASSERT_TRUE(linux::write_file(containerd_->directory() + "/server.crt", server.certificate_pem).ok());
+    ASSERT_TRUE(linux::write_file(containerd_->directory() + "/server.key", server.key_pem).ok());
+    ASSERT_TRUE(linux::write_file(containerd_->directory() + "/ca.crt", authority_.certificate_pem).ok());
+    admin_ = issue("admin", "system:masters");
+    nobody_ = issue("nobody", "");
+  }
+
+  /// A client of the kubelet's server; with no certificate when `identity` is null.
+  std::unique_ptr<net::Transport> kubelet_transport(const net::CertifiedKey* identity) {
+    net::HttpTransportOptions options;
+    options.base_url = fmt::format("https://127.0.0.1:{}", kubelet_->port());
+    options.tls.ca_pem = authority_.certificate_pem;
+    if (identity != nullptr) {
+      options.tls.certificate_pem = identity->certificate_pem;
+      options.tls.key_pem = identity->key_pem;
+    }
+    return std::move(*net::http_transport(options));
+  }
+  net::Response fetch(const std::string& target, const net::CertifiedKey* identity) {
+    net::Request request;
+    request.target = target;
+    auto response = kubelet_transport(identity)->round_trip(request);
+    EXPECT_TRUE(response.ok()) << response.status().to_string();
+    return response.ok() ? *response : net::Response{};
   }
 
   /// Waits for a condition of the real world, which no clock of ours drives.
@@ -148,6 +196,9 @@ class KubeletRootTest : public testing::Test {
   }
 
   static inline test::ContainerdInstance* containerd_ = nullptr;
+  static inline net::CertifiedKey authority_;
+  static inline net::CertifiedKey admin_;
+  static inline net::CertifiedKey nobody_;
   std::unique_ptr<apiserver::ApiServer> server_;
   std::shared_ptr<client::RawClient> raw_;
   std::unique_ptr<client::Client> client_;
@@ -169,6 +220,96 @@ TEST_F(KubeletRootTest, RunsAPodAndDeletesIt) {
   EXPECT_TRUE(pod.status.container_statuses[0].container_id.starts_with("containerd://"));
   remove("sleeper", 1);
   EXPECT_TRUE(eventually([&] { return !client_->get<Pod>("default", "sleeper").ok(); }));
+}
+
+TEST_F(KubeletRootTest, ServesLogsAndStatisticsToTheApiServerOnly) {
+  Pod pod = make_pod("talker", {"sh", "-c", "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.1; done"});
+  create(pod);
+  ASSERT_TRUE(wait_phase("talker", "Running"));
+  EXPECT_EQ(fetch("/pods", nullptr).status, 401);
+  EXPECT_EQ(fetch("/pods", &nobody_).status, 403);
+  EXPECT_EQ(fetch("/healthz", &admin_).body, "ok");
+  ASSERT_TRUE(eventually([&] { return fetch("/containerLogs/default/talker/main", &admin_).body.starts_with("line 0\n"); }));
+  EXPECT_EQ(fetch("/containerLogs/default/talker/main?limitBytes=4", &admin_).body, "line");
+  EXPECT_EQ(fetch("/containerLogs/default/talker/other", &admin_).status, 400);
+  EXPECT_EQ(fetch("/containerLogs/default/absent/main", &admin_).status, 404);
+  EXPECT_EQ(fetch("/containerLogs/default/talker/main?previous=true", &admin_).status, 400);
+  EXPECT_NE(fetch("/pods", &admin_).body.find("talker"), std::string::npos);
+  EXPECT_NE(fetch("/stats/summary", &admin_).body.find("\"workingSetBytes\""), std::string::npos);
+  EXPECT_NE(fetch("/metrics/resource", &admin_).body.find("container_cpu_usage_seconds_total{container=\"main\""),
+            std::string::npos);
+
+  net::Request follow;
+  follow.target = "/containerLogs/default/talker/main?follow=true&tailLines=1";
+  auto transport = kubelet_transport(&admin_);
+  auto stream = transport->open(follow);
+  ASSERT_TRUE(stream.ok()) << stream.status().to_string();
+  std::string text;
+  while (std::count(text.begin(), text.end(), '\n') < 5) {
+    auto more = (*stream)->read({}, seconds(10));
+    ASSERT_TRUE(more.ok() && !more->empty()) << text;
+    text += *more;
+  }
+  // A stream ends with its container.
+  remove("talker", 1);
+  while (true) {
+    auto more = (*stream)->read({}, seconds(20));
+    ASSERT_TRUE(more.ok()) << more.status().to_string();
+    if (more->empty()) break;
+  }
+}
+
+TEST_F(KubeletRootTest, CostsLittleMoreThanTheRuntimeAlone) {
+  auto runtime = kubelet::cri::grpc_runtime(containerd_->endpoint());
+  std::vector<long> raw, through;
+  for (int round = 0; round < 4; ++round) {
+    kubelet::cri::SandboxConfig sandbox;
+    sandbox.metadata = {fmt::format("raw-{}", round), fmt::format("raw-uid-{}", round), "default", 0};
+    sandbox.log_directory = containerd_->directory() + "/raw";
+    ASSERT_TRUE(linux::make_dirs(sandbox.log_directory).ok());
+    kubelet::cri::ContainerConfig config;
+    config.name = "main";
+    config.image = "docker.io/library/busybox:1";
+    config.command = {"sleep", "1000"};
+    config.log_path = "main.log";
+    auto begun = std::chrono::steady_clock::now();
+    auto id = runtime->run_sandbox(sandbox);
+    ASSERT_TRUE(id.ok()) << id.status().to_string();
+    auto container = runtime->create_container(*id, config, sandbox);
+    ASSERT_TRUE(container.ok()) << container.status().to_string();
+    ASSERT_TRUE(runtime->start_container(*container).ok());
+    raw.push_back(std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun).count());
+    (void)runtime->stop_sandbox(*id);
+    (void)runtime->remove_sandbox(*id);
+
+    std::string name = fmt::format("timed-{}", round);
+    begun = std::chrono::steady_clock::now();
+    create(make_pod(name, {"sleep", "1000"}));
+    ASSERT_TRUE(wait_phase(name, "Running"));
+    through.push_back(std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun).count());
+    remove(name, 1);
+    ASSERT_TRUE(eventually([&] { return !client_->get<Pod>("default", name).ok(); }));
+  }
+  std::sort(raw.begin(), raw.end());
+  std::sort(through.begin(), through.end());
+  fmt::print("runtime alone {} ms, through the API {} ms (best of four)\n", raw[0], through[0]);
+  EXPECT_LE(through[0], raw[0] + 100);
+}
+
+TEST_F(KubeletRootTest, IsQuietWhenNothingHappens) {
+  for (int i = 0; i < 5; ++i) create(make_pod(fmt::format("idle-{}", i), {"sleep", "1000"}));
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(wait_phase(fmt::format("idle-{}", i), "Running"));
+  auto cpu = [] {
+    timespec used{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
+  };
+  std::this_thread::sleep_for(seconds(2));
+  double before = cpu();
+  std::this_thread::sleep_for(seconds(20));  // what is measured is the passing of time
+  double percent = (cpu() - before) / 20 * 100;
+  fmt::print("idle: {:.2f} % of a core, kubelet and API server with five pods\n", percent);
+  EXPECT_LT(percent, 0.5);
 }
 
 TEST_F(KubeletRootTest, RestartsAContainerThatEnds) {
