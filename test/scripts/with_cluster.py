@@ -11,7 +11,10 @@ what a node needs, and says what.
 import argparse
 import os
 import pathlib
+import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SKIPPED = 77
 START_TIMEOUT = 60.0
+STOP_TIMEOUT = 60.0
 
 
 def why_no_node():
@@ -33,13 +37,9 @@ def why_no_node():
     return None
 
 
-def start(trireme, folder, arguments, log):
+def start(command, folder, log):
     ready = folder / "ready"
-    process = subprocess.Popen(
-        [trireme, "up", "--data-dir", str(folder / "data"), "--https-port=0", "--bind-address=127.0.0.1",
-         "--ready-file", str(ready), *arguments],
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-    )
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     deadline = time.monotonic() + START_TIMEOUT
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > deadline:
@@ -48,14 +48,24 @@ def start(trireme, folder, arguments, log):
     return process, True
 
 
-def stop(process):
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def stop(process, folder):
+    process.poll()
+    # A script may have killed the first process and started another: the lock file names the one that runs.
+    try:
+        pid = int((folder / "data/lock").read_text())
+        running = os.readlink(f"/proc/{pid}/exe").endswith("/trireme")
+    except (OSError, ValueError):
+        return
+    if not running:
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while os.path.exists(f"/proc/{pid}"):
+        process.poll()  # reaps it
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            break
+        time.sleep(0.02)
 
 
 def main():
@@ -85,22 +95,28 @@ def main():
 
     code = 1
     log_path = folder / "trireme.log"
-    with open(log_path, "wb") as log:
-        process, ready = start(options.trireme, folder, arguments, log)
+    # The port is chosen once, so that a cluster that a script starts again is found where it was.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        https_port = probe.getsockname()[1]
+    command = [os.path.abspath(options.trireme), "up", "--data-dir", str(folder / "data"), f"--https-port={https_port}",
+               "--bind-address=127.0.0.1", "--ready-file", str(folder / "ready"), *arguments]
+    with open(log_path, "ab") as log:
+        process, ready = start(command, folder, log)
     try:
         if ready:
             environment = dict(os.environ)
             environment["KUBECONFIG"] = str(folder / "data/admin.kubeconfig")
             environment["HOME"] = str(folder)
             environment["TRIREME_DATA_DIR"] = str(folder / "data")
-            environment["TRIREME_PID"] = str(process.pid)
+            environment["TRIREME_COMMAND"] = shlex.join(command) + f" >>{shlex.quote(str(log_path))} 2>&1"
             environment["PATH"] = os.path.dirname(os.path.abspath(options.trireme)) + ":" + environment["PATH"]
             environment["EXAMPLES"] = str(ROOT / "deploy/examples")
             code = subprocess.run(options.command, env=environment).returncode
         else:
             print("the cluster did not start")
     finally:
-        stop(process)
+        stop(process, folder)
         if code != 0:
             print("--- the cluster's log")
             sys.stdout.flush()

@@ -1,0 +1,1 @@
+trireme_bench(cluster_bench DEPS trireme_client trireme_kubelet trireme_linux)
