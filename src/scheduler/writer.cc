@@ -132,7 +132,7 @@ void Writer::patch_status(const Pod& pod, std::string fields) {
 void Writer::preempt(PodPointer victim, PodPointer preemptor, std::string node) {
   const std::string& uid = victim->metadata.uid;
   post(uid, [this, victim, preemptor, node = std::move(node)] {
-    const Status status = write_preempt(*victim);
+    const Status status = write_preempt(*victim, preemptor->spec.scheduler_name);
     if (status.ok()) {
       recorder_.normal(*victim, "Preempted",
                        fmt::format("Preempted by pod {} on node {}", preemptor->metadata.uid, node));
@@ -142,15 +142,14 @@ void Writer::preempt(PodPointer victim, PodPointer preemptor, std::string node) 
   });
 }
 
-Status Writer::write_preempt(const Pod& victim) {
+Status Writer::write_preempt(const Pod& victim, const std::string& scheduler) {
   const PodCondition* told = find_condition(victim, api::corev1::kDisruptionTarget);
   if (!told || told->status != api::corev1::kConditionTrue) {
+    const std::string message = scheduler + ": preempting to accommodate a higher priority pod";
     patch_status(victim,
                  fmt::format("\"conditions\":[{}]",
                              condition_json(victim, api::corev1::kDisruptionTarget, api::corev1::kConditionTrue,
-                                            api::corev1::kPodReasonPreemptionByScheduler,
-                                            "default-scheduler: preempting to accommodate a higher priority pod",
-                                            clock_->now())));
+                                            api::corev1::kPodReasonPreemptionByScheduler, message, clock_->now())));
   }
   client::DeleteOptions options;
   options.uid = victim.metadata.uid;

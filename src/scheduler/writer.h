@@ -56,7 +56,7 @@ class Writer {
   static void run(Worker& worker, std::stop_token stop);
   Status write_bind(const api::corev1::Pod& pod, const std::string& node);
   void write_report(const api::corev1::Pod& pod, const Failure& failure);
-  Status write_preempt(const api::corev1::Pod& victim);
+  Status write_preempt(const api::corev1::Pod& victim, const std::string& scheduler);
   void patch_status(const api::corev1::Pod& pod, std::string fields);
 
   client::Client client_;
