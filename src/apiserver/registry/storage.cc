@@ -11,6 +11,13 @@ namespace {
 constexpr Duration kLeaseSharing = std::chrono::minutes(1);
 constexpr int kLeaseObjects = 1000;
 
+/// After a conflict: waits until the cache holds what the write collided with. Otherwise whoever tries again would read
+/// the same old state, as often as it likes.
+void catch_up(ResourceCache& cache, store::Store& store, const Status& status) {
+  if (!status.is(Reason::kConflict)) return;
+  if (auto newest = store.current_revision(); newest.ok()) (void)cache.not_older_than(*newest);
+}
+
 }  // namespace
 
 Storage::Storage(std::shared_ptr<Caches> caches, std::shared_ptr<Clock> clock, Duration event_ttl)
@@ -47,6 +54,7 @@ Result<CachedPointer> Storage::put(const api::ResourceInfo& resource, api::Objec
   auto revision = caches_->options().store->put(key, value, expected, lease);
   if (!revision.ok()) {
     cache->abandon_write(write);
+    catch_up(*cache, *caches_->options().store, revision.status());
     return revision.status();
   }
   return cache->finish_write(write, *revision);
@@ -55,8 +63,12 @@ Result<CachedPointer> Storage::put(const api::ResourceInfo& resource, api::Objec
 Status Storage::remove(const api::ResourceInfo& resource, const CachedObject& object, bool dry_run) {
   if (dry_run) return {};
   TRY_ASSIGN(auto cache, caches_->of(resource));
-  TRY_ASSIGN(store::Revision revision, caches_->options().store->remove(object.key(), object.revision()));
-  cache->note_write(revision);
+  auto revision = caches_->options().store->remove(object.key(), object.revision());
+  if (!revision.ok()) {
+    catch_up(*cache, *caches_->options().store, revision.status());
+    return revision.status();
+  }
+  cache->note_write(*revision);
   return {};
 }
 
