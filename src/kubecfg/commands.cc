@@ -167,7 +167,9 @@ Result<std::string> run_controller(Session& session, const Options& options, con
 Result<std::string> resize(Session& session, const std::string& name, int64_t replicas) {
   std::string path = "replicationControllers/" + net::percent_encode(name);
   TRY_ASSIGN(Value controller, session.send("GET", path));
-  controller["desiredState"]["replicas"] = replicas;
+  Value& desired = controller["desiredState"];
+  if (!desired.is_object()) desired = Value::object();
+  desired["replicas"] = replicas;
   return yaml_of(session.send("PUT", path, api::to_json(controller)));
 }
 
@@ -277,7 +279,10 @@ Result<Value> Session::send(std::string method, const std::string& path, std::st
   request.body = std::move(body);
   TRY_ASSIGN(net::Response response, connection_.transport->round_trip(request));
   auto document = api::parse_value(response.body);
-  if (response.status >= 200 && response.status < 300) return document;
+  if (response.status >= 200 && response.status < 300) {
+    if (document.ok() && document->is_object()) return document;
+    return Status::internal("the server answered something that is no JSON object");
+  }
   std::string message = document.ok() ? text_at(*document, {"message"}) : response.body;
   std::string reason = document.ok() ? text_at(*document, {"reason"}) : std::string();
   if (message.empty()) message = fmt::format("the server answered {}", response.status);

@@ -1,5 +1,6 @@
 #include "kubecfg/options.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,12 +32,12 @@ Result<std::string> read_file(const std::string& path) {
 }
 
 Status write_private_file(const std::string& path, std::string_view text) {
-  mode_t before = ::umask(0077);
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  ::umask(before);
-  file << text;
-  file.close();
-  return file ? Status() : Status::internal("cannot write " + path);
+  // A file that exists already is made private before anything is written to it.
+  int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  bool written = descriptor >= 0 && ::fchmod(descriptor, 0600) == 0 && ::ftruncate(descriptor, 0) == 0 &&
+                 ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  bool closed = descriptor >= 0 && ::close(descriptor) == 0;
+  return written && closed ? Status() : Status::internal("cannot write " + path);
 }
 
 struct Credentials {
