@@ -26,8 +26,9 @@ Result<Ipv4Network> parse_network(const std::string& cidr) {
   if (slash != std::string::npos && ::inet_pton(AF_INET, cidr.substr(0, slash).c_str(), &address) == 1) {
     const char* end = cidr.data() + cidr.size();
     auto [rest, error] = std::from_chars(cidr.data() + slash + 1, end, length);
-    if (error == std::errc() && rest == end && length >= 8 && length <= 30)
-      return Ipv4Network{ntohl(address.s_addr), length};
+    Ipv4Network network{ntohl(address.s_addr), length};
+    bool valid = error == std::errc() && rest == end && length >= 8 && length <= 30;
+    if (valid && (network.address & (0xffffffffU >> length)) == 0) return network;
   }
   return Status::bad_request(fmt::format("\"{}\" is no IPv4 network such as 10.244.0.0/16", cidr));
 }

@@ -28,7 +28,9 @@ Result<Pki> Pki::open(std::string folder, Clock& clock) {
   Pki pki(std::move(folder), clock);
   auto authority = pki.load("ca");
   if (!authority.ok()) {
-    if (!authority.status().is(Reason::kNotFound)) return authority.status();
+    // A certificate without its key is no interrupted start (the key is written first): whatever hangs on this
+    // authority would be cut off by a new one.
+    if (!authority.status().is(Reason::kNotFound) || linux::exists(pki.path("ca.crt"))) return authority.status();
     TRY_ASSIGN(pki.authority_,
                net::create_authority("kubernetes", clock.now() - kBackdate, clock.now() + kAuthorityLifetime));
     TRY(pki.save("ca", pki.authority_));
