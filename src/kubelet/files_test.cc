@@ -41,12 +41,9 @@ class TempDir {
 
 TEST(ImageName, FillsInDefaults) {
   const std::pair<const char*, const char*> good[] = {
-      {"redis", "docker.io/library/redis:latest"},
-      {"dockerfile/redis", "docker.io/dockerfile/redis:latest"},
-      {"redis:7", "docker.io/library/redis:7"},
-      {"localhost:5000/a/b", "localhost:5000/a/b:latest"},
-      {"quay.io/x/y:v1", "quay.io/x/y:v1"},
-      {"a_b/c__d-e.f", "docker.io/a_b/c__d-e.f:latest"},
+      {"redis", "docker.io/library/redis:latest"}, {"dockerfile/redis", "docker.io/dockerfile/redis:latest"},
+      {"redis:7", "docker.io/library/redis:7"},    {"localhost:5000/a/b", "localhost:5000/a/b:latest"},
+      {"quay.io/x/y:v1", "quay.io/x/y:v1"},        {"a_b/c__d-e.f", "docker.io/a_b/c__d-e.f:latest"},
   };
   for (const auto& [text, expected] : good) {
     auto name = parse_image_name(text);
@@ -55,7 +52,8 @@ TEST(ImageName, FillsInDefaults) {
   }
   std::string digest = "redis@sha256:" + std::string(64, 'a');
   EXPECT_EQ(parse_image_name(digest)->to_string(), "docker.io/library/" + digest);
-  for (const char* bad : {"", "Redis", "a//b", "redis:", "redis:!", "a b", "-x", "redis@sha256:1", "x/", "a..b", ":7"}) {
+  for (const char* bad :
+       {"", "Redis", "a//b", "redis:", "redis:!", "a b", "-x", "redis@sha256:1", "x/", "a..b", ":7"}) {
     EXPECT_FALSE(parse_image_name(bad).ok()) << bad;
   }
   EXPECT_EQ(effective_pull_policy("", *parse_image_name("redis")), "Always");
@@ -116,17 +114,19 @@ TEST(CriLog, ParsesRecords) {
   for (const char* bad : {"", "x", "x y", "t stdout", "t other F z", "t stdout Q z"}) {
     EXPECT_FALSE(parse_log_line(bad)) << bad;
   }
-  EXPECT_EQ(*parse_log_time("2024-01-01T02:00:00.5+02:00"),
-            WallTime(std::chrono::milliseconds(1'704'067'200'500)));
+  EXPECT_EQ(*parse_log_time("2024-01-01T02:00:00.5+02:00"), WallTime(std::chrono::milliseconds(1'704'067'200'500)));
   EXPECT_FALSE(parse_log_time("yesterday"));
 }
 
 std::string streamed(const std::string& path, const LogOptions& options) {
   std::string all;
-  EXPECT_TRUE(stream_log(path, options, [] { return false; }, [&](std::string text) {
-                all += text;
-                return true;
-              }).ok());
+  EXPECT_TRUE(stream_log(
+                  path, options, [] { return false; },
+                  [&](std::string text) {
+                    all += text;
+                    return true;
+                  })
+                  .ok());
   return all;
 }
 
@@ -170,15 +170,17 @@ TEST(LogStream, FollowsThroughRotation) {
   LogOptions options;
   options.follow = true;
   // Each answer brings the next event about, so that no time needs to pass.
-  Status status = stream_log(path, options, [] { return true; }, [&](std::string text) {
-    all += text;
-    if (text == "one\n") {
-      EXPECT_TRUE(rotate_log(path, "20240101-000000", 5, [&] {
-                    return linux::write_file(path, "2024-01-01T00:00:02Z stdout F two\n");
-                  }).ok());
-    }
-    return text != "two\n";
-  });
+  Status status = stream_log(
+      path, options, [] { return true; },
+      [&](std::string text) {
+        all += text;
+        if (text == "one\n") {
+          EXPECT_TRUE(rotate_log(path, "20240101-000000", 5, [&] {
+                        return linux::write_file(path, "2024-01-01T00:00:02Z stdout F two\n");
+                      }).ok());
+        }
+        return text != "two\n";
+      });
   EXPECT_TRUE(status.ok()) << status.to_string();
   EXPECT_EQ(all, "one\ntwo\n");
 }
@@ -232,9 +234,18 @@ TEST(NodeStatus, DescribesTheMachineAndItsTroubles) {
   machine.cpus = 2;
   machine.memory_bytes = uint64_t{8} << 30;
   machine.architecture = "amd64";
-  NodeFacts facts{options, machine, "n1", {"10.0.0.5"}, 10250, {"containerd", "1.6.20"}, true,
-                  {{"RuntimeReady", true, "", ""}, {"NetworkReady", true, "", ""}}, {},
-                  {uint64_t{100} << 30, uint64_t{50} << 30, 1000, 900}, uint64_t{4} << 30, WallTime()};
+  NodeFacts facts{options,
+                  machine,
+                  "n1",
+                  {"10.0.0.5"},
+                  10250,
+                  {"containerd", "1.6.20"},
+                  true,
+                  {{"RuntimeReady", true, "", ""}, {"NetworkReady", true, "", ""}},
+                  {},
+                  {uint64_t{100} << 30, uint64_t{50} << 30, 1000, 900},
+                  uint64_t{4} << 30,
+                  WallTime()};
   auto find = [](const api::corev1::NodeStatus& status, std::string_view type) {
     for (const auto& condition : status.conditions) {
       if (condition.type == type) return condition.status + "/" + condition.reason;

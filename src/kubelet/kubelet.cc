@@ -9,6 +9,7 @@
 #include "kubelet/images/image_gc.h"
 #include "kubelet/logs/log_rotation.h"
 #include "kubelet/node/node_agent.h"
+#include "kubelet/pods/eviction.h"
 #include "kubelet/pods/pod_manager.h"
 #include "kubelet/pods/resources.h"
 #include "kubelet/server/kubelet_server.h"
@@ -27,8 +28,7 @@ class KubeletImpl final : public Kubelet {
         machine_(std::move(machine)),
         client_(dependencies.client),
         clock_(dependencies.clock),
-        runtime_(dependencies.runtime ? dependencies.runtime
-                                      : cri::grpc_runtime(options_.container_runtime_endpoint)),
+        runtime_(dependencies.runtime ? dependencies.runtime : cri::grpc_runtime(options_.container_runtime_endpoint)),
         addresses_(node_addresses(options_.node_ip)),
         broadcaster_(client_, clock_),
         events_(broadcaster_.recorder("kubelet", options_.node_name)),
@@ -68,9 +68,25 @@ class KubeletImpl final : public Kubelet {
     if (Status status = linux::make_shared_mount(options_.root_dir); !status.ok()) {
       log::warning("Volumes with mountPropagation Bidirectional will not work", {{"error", status}});
     }
-    node_.emplace(NodeServices{options_, clock_, runtime_, pool_, &events_, nullptr, observer_, images_, objects_,
-                               volumes_, probe_results_, probes_, statuses_, restarts_, std::nullopt, addresses_,
-                               "containerd", {}, {}});
+    node_.emplace(NodeServices{options_,
+                               clock_,
+                               runtime_,
+                               pool_,
+                               &events_,
+                               nullptr,
+                               observer_,
+                               images_,
+                               objects_,
+                               volumes_,
+                               probe_results_,
+                               probes_,
+                               statuses_,
+                               restarts_,
+                               std::nullopt,
+                               addresses_,
+                               "containerd",
+                               {},
+                               {}});
     fill_context();
     TRY(set_up_cgroups());
     manager_ = std::make_unique<PodManager>(*node_);
@@ -107,8 +123,18 @@ class KubeletImpl final : public Kubelet {
     node_->node.pod_logs_dir = options_.pod_logs_dir;
     node_->node.seccomp_root = options_.seccomp_profile_root;
     node_->node.memory_capacity = machine_.memory_bytes;
-    NodeFacts facts{options_, machine_, options_.node_name, addresses_, 0, {}, false, {}, {},
-                    filesystem_space(options_.root_dir), 0, clock_->now()};
+    NodeFacts facts{options_,
+                    machine_,
+                    options_.node_name,
+                    addresses_,
+                    0,
+                    {},
+                    false,
+                    {},
+                    {},
+                    filesystem_space(options_.root_dir),
+                    0,
+                    clock_->now()};
     auto allocatable = node_allocatable(facts);
     node_->downward.allocatable_milli_cpu = allocatable["cpu"].milli_value();
     node_->downward.allocatable_memory = allocatable["memory"].value();
@@ -138,14 +164,35 @@ class KubeletImpl final : public Kubelet {
     housekeeper_ = std::jthread([this](std::stop_token inner) { keep_house(inner); });
   }
 
-  /// Log rotation every ten seconds while containers run, image collection every five minutes.
+  /// Logs and limits every ten seconds while there are pods, image collection every five minutes.
   void keep_house(std::stop_token stop) {
     constexpr std::chrono::seconds kRotation{10};
     constexpr int kRoundsPerCollection = 30;
     for (int round = 1; clock_->sleep_for(kRotation, stop); ++round) {
-      if (manager_->count() > 0) rotate_logs(*runtime_, options_);
+      if (manager_->count() > 0) {
+        rotate_logs(*runtime_, options_);
+        enforce_volume_limits(*node_, *manager_);
+      }
+      share_burstable_cpu();
       if (round % kRoundsPerCollection == 0) collect_images(*runtime_, options_, clock_->now(), image_ages_, events_);
     }
+  }
+
+  /// The burstable pods together weigh as much as they request.
+  void share_burstable_cpu() {
+    if (!node_->cgroups) return;
+    int64_t requested = 0;
+    for (const api::corev1::Pod& pod : manager_->pods()) {
+      bool over = pod.status.phase == "Succeeded" || pod.status.phase == "Failed";
+      if (!over && qos_class(pod) == QosClass::kBurstable) requested += pod_request(pod, "cpu");
+    }
+    uint64_t shares = milli_cpu_to_shares(requested);
+    if (shares == burstable_shares_) return;
+    linux::CgroupLimits limits;
+    limits.cpu_shares = shares;
+    Status status = node_->cgroups->apply(qos_cgroup(options_.cgroup_root, QosClass::kBurstable), limits);
+    if (!status.ok()) log::warning("Could not weigh the burstable pods", {{"error", status}});
+    burstable_shares_ = shares;
   }
 
   const KubeletOptions options_;
@@ -169,6 +216,7 @@ class KubeletImpl final : public Kubelet {
   Backoff restarts_;
   NodeAgent node_agent_;
   ImageAges image_ages_;
+  uint64_t burstable_shares_ = 0;  // the housekeeper's own
   std::optional<NodeServices> node_;
   std::unique_ptr<PodManager> manager_;
   std::unique_ptr<KubeletServer> server_;

@@ -28,7 +28,7 @@ struct KubeletOptions {
   std::string provider_id;
 
   int max_pods = 110;
-  std::map<std::string, std::string> system_reserved;  ///< "cpu" and "memory" to quantities
+  std::map<std::string, std::string> system_reserved;   ///< "cpu" and "memory" to quantities
   uint64_t eviction_hard_memory = uint64_t{100} << 20;  ///< Kept from allocatable; below it: MemoryPressure.
   int eviction_hard_nodefs_percent = 10;                ///< Free space below this: DiskPressure.
 
@@ -37,7 +37,7 @@ struct KubeletOptions {
   std::string seccomp_profile_root = "/var/lib/kubelet/seccomp";
 
   std::string address = "0.0.0.0";
-  uint16_t port = 10250;       ///< 0: any free port; the node's status tells which.
+  uint16_t port = 10250;  ///< 0: any free port; the node's status tells which.
   bool enable_server = true;
   std::string tls_cert_file;
   std::string tls_private_key_file;

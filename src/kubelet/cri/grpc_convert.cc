@@ -59,10 +59,14 @@ SandboxState state_of(wire::PodSandboxState state) {
 
 ContainerState state_of(wire::ContainerState state) {
   switch (state) {
-    case wire::CONTAINER_CREATED: return ContainerState::kCreated;
-    case wire::CONTAINER_RUNNING: return ContainerState::kRunning;
-    case wire::CONTAINER_EXITED: return ContainerState::kExited;
-    default: return ContainerState::kUnknown;
+    case wire::CONTAINER_CREATED:
+      return ContainerState::kCreated;
+    case wire::CONTAINER_RUNNING:
+      return ContainerState::kRunning;
+    case wire::CONTAINER_EXITED:
+      return ContainerState::kExited;
+    default:
+      return ContainerState::kUnknown;
   }
 }
 

@@ -17,19 +17,24 @@ namespace events = ::containerd::services::events::v1;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr seconds kCallTimeout{120};     // upstream's --runtime-request-timeout
-constexpr minutes kPullTimeout{60};      // a pull without progress is the runtime's to notice
-constexpr int kMaxMessage = 32 << 20;    // an exec's output may be 16 MiB each for stdout and stderr
-constexpr seconds kStopMargin{60};       // on top of a container's grace period
+constexpr seconds kCallTimeout{120};   // upstream's --runtime-request-timeout
+constexpr minutes kPullTimeout{60};    // a pull without progress is the runtime's to notice
+constexpr int kMaxMessage = 32 << 20;  // an exec's output may be 16 MiB each for stdout and stderr
+constexpr seconds kStopMargin{60};     // on top of a container's grace period
 
 Status status_of(const grpc::Status& status) {
   if (status.ok()) return {};
   switch (status.error_code()) {
-    case grpc::StatusCode::NOT_FOUND: return Status::not_found(status.error_message());
-    case grpc::StatusCode::DEADLINE_EXCEEDED: return Status::timeout(status.error_message());
-    case grpc::StatusCode::CANCELLED: return Status::timeout(status.error_message());
-    case grpc::StatusCode::UNAVAILABLE: return Status::unavailable(status.error_message());
-    case grpc::StatusCode::UNIMPLEMENTED: return {Reason::kMethodNotAllowed, status.error_message()};
+    case grpc::StatusCode::NOT_FOUND:
+      return Status::not_found(status.error_message());
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return Status::timeout(status.error_message());
+    case grpc::StatusCode::CANCELLED:
+      return Status::timeout(status.error_message());
+    case grpc::StatusCode::UNAVAILABLE:
+      return Status::unavailable(status.error_message());
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return {Reason::kMethodNotAllowed, status.error_message()};
     default:
       return Status::internal(status.error_message().empty() ? "the runtime gave no message" : status.error_message());
   }
@@ -75,15 +80,15 @@ class GrpcRuntime final : public Runtime {
     wire::VersionRequest request;
     request.set_version("v1");
     TRY_ASSIGN(auto response, call<wire::VersionResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->Version(context, request, out);
-    }));
+                 return runtime_->Version(context, request, out);
+               }));
     return VersionInfo{response.runtime_name(), response.runtime_version()};
   }
 
   Result<std::vector<RuntimeCondition>> status() override {
     TRY_ASSIGN(auto response, call<wire::StatusResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->Status(context, {}, out);
-    }));
+                 return runtime_->Status(context, {}, out);
+               }));
     std::vector<RuntimeCondition> result;
     for (const wire::RuntimeCondition& condition : response.status().conditions()) {
       result.push_back({condition.type(), condition.status(), condition.reason(), condition.message()});
@@ -95,33 +100,34 @@ class GrpcRuntime final : public Runtime {
     wire::RunPodSandboxRequest request;
     to_wire(config, request.mutable_config());
     TRY_ASSIGN(auto response, call<wire::RunPodSandboxResponse>(2 * kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->RunPodSandbox(context, request, out);
-    }));
+                 return runtime_->RunPodSandbox(context, request, out);
+               }));
     return response.pod_sandbox_id();
   }
 
   Status stop_sandbox(const std::string& id) override {
     wire::StopPodSandboxRequest request;
     request.set_pod_sandbox_id(id);
-    return call<wire::StopPodSandboxResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->StopPodSandbox(context, request, out);
-    }).status();
+    return call<wire::StopPodSandboxResponse>(
+               kCallTimeout, [&](auto* context, auto* out) { return runtime_->StopPodSandbox(context, request, out); })
+        .status();
   }
 
   Status remove_sandbox(const std::string& id) override {
     wire::RemovePodSandboxRequest request;
     request.set_pod_sandbox_id(id);
-    return call<wire::RemovePodSandboxResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->RemovePodSandbox(context, request, out);
-    }).status();
+    return call<wire::RemovePodSandboxResponse>(
+               kCallTimeout,
+               [&](auto* context, auto* out) { return runtime_->RemovePodSandbox(context, request, out); })
+        .status();
   }
 
   Result<SandboxStatus> sandbox_status(const std::string& id) override {
     wire::PodSandboxStatusRequest request;
     request.set_pod_sandbox_id(id);
     TRY_ASSIGN(auto response, call<wire::PodSandboxStatusResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->PodSandboxStatus(context, request, out);
-    }));
+                 return runtime_->PodSandboxStatus(context, request, out);
+               }));
     return from_wire(response.status());
   }
 
@@ -130,8 +136,8 @@ class GrpcRuntime final : public Runtime {
     request.mutable_filter()->set_id(filter.id);
     for (const auto& [key, value] : filter.labels) (*request.mutable_filter()->mutable_label_selector())[key] = value;
     TRY_ASSIGN(auto response, call<wire::ListPodSandboxResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->ListPodSandbox(context, request, out);
-    }));
+                 return runtime_->ListPodSandbox(context, request, out);
+               }));
     return plain_list<Sandbox>(response.items());
   }
 
@@ -142,42 +148,43 @@ class GrpcRuntime final : public Runtime {
     to_wire(config, request.mutable_config());
     to_wire(sandbox, request.mutable_sandbox_config());
     TRY_ASSIGN(auto response, call<wire::CreateContainerResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->CreateContainer(context, request, out);
-    }));
+                 return runtime_->CreateContainer(context, request, out);
+               }));
     return response.container_id();
   }
 
   Status start_container(const std::string& id) override {
     wire::StartContainerRequest request;
     request.set_container_id(id);
-    return call<wire::StartContainerResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->StartContainer(context, request, out);
-    }).status();
+    return call<wire::StartContainerResponse>(
+               kCallTimeout, [&](auto* context, auto* out) { return runtime_->StartContainer(context, request, out); })
+        .status();
   }
 
   Status stop_container(const std::string& id, seconds grace) override {
     wire::StopContainerRequest request;
     request.set_container_id(id);
     request.set_timeout(grace.count());
-    return call<wire::StopContainerResponse>(grace + kStopMargin, [&](auto* context, auto* out) {
-      return runtime_->StopContainer(context, request, out);
-    }).status();
+    return call<wire::StopContainerResponse>(
+               grace + kStopMargin,
+               [&](auto* context, auto* out) { return runtime_->StopContainer(context, request, out); })
+        .status();
   }
 
   Status remove_container(const std::string& id) override {
     wire::RemoveContainerRequest request;
     request.set_container_id(id);
-    return call<wire::RemoveContainerResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->RemoveContainer(context, request, out);
-    }).status();
+    return call<wire::RemoveContainerResponse>(
+               kCallTimeout, [&](auto* context, auto* out) { return runtime_->RemoveContainer(context, request, out); })
+        .status();
   }
 
   Result<ContainerStatus> container_status(const std::string& id) override {
     wire::ContainerStatusRequest request;
     request.set_container_id(id);
     TRY_ASSIGN(auto response, call<wire::ContainerStatusResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->ContainerStatus(context, request, out);
-    }));
+                 return runtime_->ContainerStatus(context, request, out);
+               }));
     return from_wire(response.status());
   }
 
@@ -187,17 +194,18 @@ class GrpcRuntime final : public Runtime {
     request.mutable_filter()->set_pod_sandbox_id(filter.sandbox_id);
     for (const auto& [key, value] : filter.labels) (*request.mutable_filter()->mutable_label_selector())[key] = value;
     TRY_ASSIGN(auto response, call<wire::ListContainersResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->ListContainers(context, request, out);
-    }));
+                 return runtime_->ListContainers(context, request, out);
+               }));
     return plain_list<Container>(response.containers());
   }
 
   Status reopen_log(const std::string& id) override {
     wire::ReopenContainerLogRequest request;
     request.set_container_id(id);
-    return call<wire::ReopenContainerLogResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->ReopenContainerLog(context, request, out);
-    }).status();
+    return call<wire::ReopenContainerLogResponse>(
+               kCallTimeout,
+               [&](auto* context, auto* out) { return runtime_->ReopenContainerLog(context, request, out); })
+        .status();
   }
 
   Result<ExecResult> exec_sync(const std::string& id, const std::vector<std::string>& command,
@@ -209,8 +217,8 @@ class GrpcRuntime final : public Runtime {
     // Zero is the runtime's "no limit"; a hook may run as long as the pod's grace period allows.
     Duration deadline = timeout.count() > 0 ? Duration(timeout + seconds(2)) : Duration(kPullTimeout);
     TRY_ASSIGN(auto response, call<wire::ExecSyncResponse>(deadline, [&](auto* context, auto* out) {
-      return runtime_->ExecSync(context, request, out);
-    }));
+                 return runtime_->ExecSync(context, request, out);
+               }));
     return ExecResult{response.stdout(), response.stderr(), response.exit_code()};
   }
 
@@ -220,15 +228,15 @@ class GrpcRuntime final : public Runtime {
     request.mutable_filter()->set_pod_sandbox_id(filter.sandbox_id);
     for (const auto& [key, value] : filter.labels) (*request.mutable_filter()->mutable_label_selector())[key] = value;
     TRY_ASSIGN(auto response, call<wire::ListContainerStatsResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return runtime_->ListContainerStats(context, request, out);
-    }));
+                 return runtime_->ListContainerStats(context, request, out);
+               }));
     return plain_list<ContainerStats>(response.stats());
   }
 
   Result<std::vector<Image>> list_images() override {
     TRY_ASSIGN(auto response, call<wire::ListImagesResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return images_->ListImages(context, {}, out);
-    }));
+                 return images_->ListImages(context, {}, out);
+               }));
     return plain_list<Image>(response.images());
   }
 
@@ -236,8 +244,8 @@ class GrpcRuntime final : public Runtime {
     wire::ImageStatusRequest request;
     request.mutable_image()->set_image(image);
     TRY_ASSIGN(auto response, call<wire::ImageStatusResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return images_->ImageStatus(context, request, out);
-    }));
+                 return images_->ImageStatus(context, request, out);
+               }));
     if (!response.has_image()) return Status::not_found("image \"" + image + "\" is not present");
     return from_wire(response.image());
   }
@@ -249,23 +257,23 @@ class GrpcRuntime final : public Runtime {
     if (auth != nullptr) to_wire(*auth, request.mutable_auth());
     if (sandbox != nullptr) to_wire(*sandbox, request.mutable_sandbox_config());
     TRY_ASSIGN(auto response, call<wire::PullImageResponse>(kPullTimeout, [&](auto* context, auto* out) {
-      return images_->PullImage(context, request, out);
-    }));
+                 return images_->PullImage(context, request, out);
+               }));
     return response.image_ref();
   }
 
   Status remove_image(const std::string& image) override {
     wire::RemoveImageRequest request;
     request.mutable_image()->set_image(image);
-    return call<wire::RemoveImageResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return images_->RemoveImage(context, request, out);
-    }).status();
+    return call<wire::RemoveImageResponse>(
+               kCallTimeout, [&](auto* context, auto* out) { return images_->RemoveImage(context, request, out); })
+        .status();
   }
 
   Result<std::vector<FilesystemUsage>> image_filesystems() override {
     TRY_ASSIGN(auto response, call<wire::ImageFsInfoResponse>(kCallTimeout, [&](auto* context, auto* out) {
-      return images_->ImageFsInfo(context, {}, out);
-    }));
+                 return images_->ImageFsInfo(context, {}, out);
+               }));
     std::vector<FilesystemUsage> result;
     for (const wire::FilesystemUsage& usage : response.image_filesystems()) {
       result.push_back({usage.fs_id().mountpoint(), usage.used_bytes().value(), usage.inodes_used().value()});

@@ -48,8 +48,8 @@ ImageOutcome ImageManager::ensure(const Pod& pod, const Container& container,
   ImageOutcome outcome;
   auto present = runtime_->image_status(name->to_string());
   if (!present.ok() && !present.status().is(Reason::kNotFound)) {
-    std::string message = fmt::format("Failed to inspect image \"{}\": {}", container.image,
-                                      present.status().message());
+    std::string message =
+        fmt::format("Failed to inspect image \"{}\": {}", container.image, present.status().message());
     events_->warning(reference, "InspectFailed", message);
     return failed("ImageInspectError", message, std::chrono::seconds(10));
   }
@@ -62,8 +62,8 @@ ImageOutcome ImageManager::ensure(const Pod& pod, const Container& container,
     return outcome;
   }
   if (policy == "Never") {
-    std::string message = fmt::format("Container image \"{}\" is not present with pull policy of Never",
-                                      container.image);
+    std::string message =
+        fmt::format("Container image \"{}\" is not present with pull policy of Never", container.image);
     events_->warning(reference, "ErrImageNeverPull", message);
     return failed("ErrImageNeverPull", message, std::chrono::seconds(10));
   }
@@ -75,8 +75,8 @@ ImageOutcome ImageManager::ensure(const Pod& pod, const Container& container,
       lock.unlock();
       if (Duration wait = backoff_.remaining(key, since); wait > Duration::zero()) {
         events_->normal(reference, "BackOff", fmt::format("Back-off pulling image \"{}\"", container.image));
-        return failed("ImagePullBackOff",
-                      fmt::format("Back-off pulling image \"{}\": {}", container.image, cause), wait);
+        return failed("ImagePullBackOff", fmt::format("Back-off pulling image \"{}\": {}", container.image, cause),
+                      wait);
       }
     }
   }
@@ -84,8 +84,7 @@ ImageOutcome ImageManager::ensure(const Pod& pod, const Container& container,
   Duration started = clock_->monotonic();
   auto pulled = pull(*name, matching_credentials(pull_secrets(), *name), sandbox);
   if (!pulled.ok()) {
-    std::string message =
-        fmt::format("failed to pull image \"{}\": {}", container.image, pulled.status().message());
+    std::string message = fmt::format("failed to pull image \"{}\": {}", container.image, pulled.status().message());
     backoff_.next(key, clock_->now());
     events_->warning(reference, "Failed",
                      fmt::format("Failed to pull image \"{}\": {}", container.image, pulled.status().message()));

@@ -55,12 +55,11 @@ class ImageManager {
   client::EventRecorder* const events_;
   Backoff backoff_;
   std::mutex mutex_;
-  std::map<std::string, WallTime> failed_at_;        // by back-off key
+  std::map<std::string, WallTime> failed_at_;  // by back-off key
   std::map<std::string, std::string> failed_with_;
 };
 
 /// What events about one container refer to: the pod, with the container's field path.
-api::corev1::ObjectReference container_reference(const api::corev1::Pod& pod,
-                                                 const api::corev1::Container& container);
+api::corev1::ObjectReference container_reference(const api::corev1::Pod& pod, const api::corev1::Container& container);
 
 }  // namespace trireme::kubelet

@@ -20,7 +20,8 @@ bool valid_component(std::string_view text) {
     if (is_lower_or_digit(c)) continue;
     if (c != '.' && c != '_' && c != '-') return false;
     if (c == '.' && !is_lower_or_digit(text[i + 1])) return false;
-    if (c == '_' && text[i + 1] == '_' && (text[i + 2] == '_' || text[i + 2] == '.' || text[i + 2] == '-')) return false;
+    if (c == '_' && text[i + 1] == '_' && (text[i + 2] == '_' || text[i + 2] == '.' || text[i + 2] == '-'))
+      return false;
     if (c == '_' && (text[i + 1] == '.' || text[i + 1] == '-')) return false;
     if (c == '-' && (text[i + 1] == '.' || text[i + 1] == '_')) return false;
   }
@@ -35,9 +36,8 @@ bool valid_registry(std::string_view text) {
 
 bool valid_tag(std::string_view text) {
   if (text.empty() || text.size() > 128 || text.front() == '.' || text.front() == '-') return false;
-  return std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) || c == '_' || c == '.' || c == '-';
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 bool valid_digest(std::string_view text) {

@@ -26,7 +26,6 @@ std::string timestamp() {
   return text;
 }
 
-
 }  // namespace
 
 Status rotate_log(const std::string& path, const std::string& timestamp, int max_files,

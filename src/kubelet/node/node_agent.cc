@@ -91,8 +91,8 @@ Status NodeAgent::register_node(const NodeFacts& facts) {
     labels += (labels.empty() ? "\"" : ",\"") + key + "\":\"" + value + "\"";  // label syntax needs no escapes
   }
   if (!complete) {
-    auto patched = client_.patch<Node>("", name_, client::PatchType::kMerge,
-                                       "{\"metadata\":{\"labels\":{" + labels + "}}}");
+    auto patched =
+        client_.patch<Node>("", name_, client::PatchType::kMerge, "{\"metadata\":{\"labels\":{" + labels + "}}}");
     if (!patched.ok()) return patched.status();
   }
   registered_ = true;

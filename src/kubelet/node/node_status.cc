@@ -13,9 +13,9 @@ using api::corev1::Node;
 using api::corev1::NodeCondition;
 using api::corev1::NodeStatus;
 
-constexpr size_t kMaxImages = 50;         // upstream's --node-status-max-images
+constexpr size_t kMaxImages = 50;  // upstream's --node-status-max-images
 constexpr size_t kMaxNamesPerImage = 5;
-constexpr double kMinInodesFree = 0.05;   // evictionHard nodefs.inodesFree
+constexpr double kMinInodesFree = 0.05;  // evictionHard nodefs.inodesFree
 
 struct Pressure {
   const char* type;
@@ -31,8 +31,8 @@ std::string not_ready_reason(const NodeFacts& facts) {
   std::vector<std::string> problems;
   for (const cri::RuntimeCondition& condition : facts.runtime_conditions) {
     if (condition.status) continue;
-    std::string detail = fmt::format("{}=false reason:{} message:{}", condition.type, condition.reason,
-                                     condition.message);
+    std::string detail =
+        fmt::format("{}=false reason:{} message:{}", condition.type, condition.reason, condition.message);
     problems.push_back(condition.type == "NetworkReady" ? "container runtime network not ready: " + detail
                                                         : "container runtime not ready: " + detail);
   }
@@ -129,14 +129,15 @@ NodeStatus make_node_status(const NodeFacts& facts, const NodeStatus& before) {
   const FilesystemSpace& disk = facts.node_filesystem;
   bool disk_low =
       disk.capacity_bytes > 0 &&
-      (disk.available_bytes < disk.capacity_bytes / 100 * static_cast<uint64_t>(facts.options.eviction_hard_nodefs_percent) ||
+      (disk.available_bytes <
+           disk.capacity_bytes / 100 * static_cast<uint64_t>(facts.options.eviction_hard_nodefs_percent) ||
        (disk.inodes > 0 && static_cast<double>(disk.inodes_free) < static_cast<double>(disk.inodes) * kMinInodesFree));
   bool memory_low = facts.available_memory > 0 && facts.available_memory < facts.options.eviction_hard_memory;
   const Pressure pressures[] = {
       {"MemoryPressure", memory_low, "KubeletHasSufficientMemory", "kubelet has sufficient memory available",
        "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"},
-      {"DiskPressure", disk_low, "KubeletHasNoDiskPressure", "kubelet has no disk pressure",
-       "KubeletHasDiskPressure", "kubelet has disk pressure"},
+      {"DiskPressure", disk_low, "KubeletHasNoDiskPressure", "kubelet has no disk pressure", "KubeletHasDiskPressure",
+       "kubelet has disk pressure"},
       {"PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available",
        "KubeletHasInsufficientPID", "kubelet has insufficient PID available"},
   };

@@ -84,10 +84,10 @@ bool reconcile(const Pod& pod, const Container& container, bool init, const Runt
       return true;
     case ContainerState::kCreated:  // a start that failed, or was cut off by the kubelet's end
     case ContainerState::kUnknown:
-      actions.kill.push_back({status->id, container.name,
-                              fmt::format("Container {} is in an unknown state, try killing it before restart",
-                                          container.name),
-                              std::nullopt});
+      actions.kill.push_back(
+          {status->id, container.name,
+           fmt::format("Container {} is in an unknown state, try killing it before restart", container.name),
+           std::nullopt});
       actions.start.push_back(&container);
       return true;
   }

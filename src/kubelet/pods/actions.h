@@ -32,7 +32,6 @@ struct PodActions {
 PodActions compute_actions(const api::corev1::Pod& pod, const RuntimePod& runtime, const ProbeResults& probes);
 
 /// Whether a container that ended with `exit_code` runs again.
-bool should_restart(const api::corev1::Pod& pod, const api::corev1::Container& container, bool init,
-                    int32_t exit_code);
+bool should_restart(const api::corev1::Pod& pod, const api::corev1::Container& container, bool init, int32_t exit_code);
 
 }  // namespace trireme::kubelet

@@ -15,14 +15,21 @@ namespace trireme::kubelet {
 namespace {
 
 constexpr size_t kMaxHostName = 63;
-constexpr size_t kMaxDnsServers = 3;    // what resolvers read
+constexpr size_t kMaxDnsServers = 3;  // what resolvers read
 constexpr size_t kMaxDnsSearches = 32;
 
 // What a container must not see of the kernel unless procMount is Unmasked (KEP-4265's default list).
-constexpr const char* kMaskedPaths[] = {"/proc/asound",     "/proc/acpi", 
-                                        "/proc/kcore",      "/proc/keys",        "/proc/latency_stats",
-                                        "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-                                        "/proc/scsi",       "/sys/firmware",     "/sys/devices/virtual/powercap"};
+constexpr const char* kMaskedPaths[] = {"/proc/asound",
+                                        "/proc/acpi",
+                                        "/proc/kcore",
+                                        "/proc/keys",
+                                        "/proc/latency_stats",
+                                        "/proc/timer_list",
+                                        "/proc/timer_stats",
+                                        "/proc/sched_debug",
+                                        "/proc/scsi",
+                                        "/sys/firmware",
+                                        "/sys/devices/virtual/powercap"};
 constexpr const char* kReadOnlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
 void append_unique(std::vector<std::string>& list, const std::vector<std::string>& more) {
@@ -201,9 +208,8 @@ cri::DnsConfig pod_dns(const Pod& pod, const NodeContext& node) {
     append_unique(dns.searches, config.searches);
     std::vector<std::string> options;
     for (const auto& option : config.options) {
-      std::erase_if(dns.options, [&](const std::string& existing) {
-        return existing.substr(0, existing.find(':')) == option.name;
-      });
+      std::erase_if(dns.options,
+                    [&](const std::string& existing) { return existing.substr(0, existing.find(':')) == option.name; });
       options.push_back(option.value ? option.name + ":" + *option.value : option.name);
     }
     append_unique(dns.options, options);
@@ -263,8 +269,8 @@ cri::SandboxConfig make_sandbox_config(const Pod& pod, uint32_t attempt, const N
       for (const Container& container : *list) {
         if (list == &pod.spec.init_containers && !is_restartable_init(container)) continue;
         for (const auto& port : container.ports) {
-          config.ports.push_back({port.protocol.empty() ? "TCP" : port.protocol, port.container_port, port.host_port,
-                                  port.host_ip});
+          config.ports.push_back(
+              {port.protocol.empty() ? "TCP" : port.protocol, port.container_port, port.host_port, port.host_ip});
         }
       }
     }

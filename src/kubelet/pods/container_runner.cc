@@ -113,8 +113,8 @@ std::optional<StartFailure> start_container(NodeServices& node, const StartReque
     service_variables = service_environment(node.services->list(), pod.metadata.namespace_,
                                             pod.spec.enable_service_links.value_or(true));
   }
-  auto environment = make_environment(pod, container, service_variables,
-                                      downward_context(node, pod, request.pod_ips), sources);
+  auto environment =
+      make_environment(pod, container, service_variables, downward_context(node, pod, request.pod_ips), sources);
   if (!environment.ok()) return config_error(environment.status());
   auto mounts = node.volumes.container_mounts(pod, container, request.attempt, request.volumes, *environment);
   if (!mounts.ok()) return config_error(mounts.status());
@@ -156,9 +156,8 @@ std::optional<StartFailure> start_container(NodeServices& node, const StartReque
                                         hook_detail(*container.lifecycle->post_start), container.name,
                                         pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid, outcome.output);
       node.events->warning(reference, "FailedPostStartHook", "PostStartHook failed");
-      kill_container(node, &pod, &container, *id,
-                     seconds(pod.spec.termination_grace_period_seconds.value_or(30)), "FailedPostStartHook",
-                     request.pod_ips);
+      kill_container(node, &pod, &container, *id, seconds(pod.spec.termination_grace_period_seconds.value_or(30)),
+                     "FailedPostStartHook", request.pod_ips);
       return failure("PostStartHookError", message);
     }
   }

@@ -36,12 +36,23 @@ std::string format_map(const api::Map<std::string>& map) {
     result += "=\"";
     for (char c : value) {
       switch (c) {
-        case '"': result += "\\\""; break;
-        case '\\': result += "\\\\"; break;
-        case '\n': result += "\\n"; break;
-        case '\t': result += "\\t"; break;
-        case '\r': result += "\\r"; break;
-        default: result += c;
+        case '"':
+          result += "\\\"";
+          break;
+        case '\\':
+          result += "\\\\";
+          break;
+        case '\n':
+          result += "\\n";
+          break;
+        case '\t':
+          result += "\\t";
+          break;
+        case '\r':
+          result += "\\r";
+          break;
+        default:
+          result += c;
       }
     }
     result += '"';
@@ -91,8 +102,7 @@ bool is_env_name(std::string_view name) { return !name.empty() && name.find('=')
 /// Values of the variables whose source is `value_from`; absent when an optional reference has no target.
 Result<std::optional<std::string>> referenced_value(const Pod& pod, const Container& container,
                                                     const api::corev1::EnvVarSource& from,
-                                                    const DownwardContext& context,
-                                                    const EnvironmentSources& sources) {
+                                                    const DownwardContext& context, const EnvironmentSources& sources) {
   if (from.field_ref) {
     TRY_ASSIGN(std::string value, field_value(pod, from.field_ref->field_path, context));
     return std::optional(std::move(value));
@@ -115,8 +125,8 @@ Result<std::optional<std::string>> referenced_value(const Pod& pod, const Contai
     }
     if (auto entry = (*map)->data.find(ref.key); entry != (*map)->data.end()) return std::optional(entry->second);
     if (optional) return std::optional<std::string>();
-    return Status::not_found(fmt::format("couldn't find key {} in ConfigMap {}/{}", ref.key,
-                                         pod.metadata.namespace_, name));
+    return Status::not_found(
+        fmt::format("couldn't find key {} in ConfigMap {}/{}", ref.key, pod.metadata.namespace_, name));
   }
   if (from.secret_key_ref) {
     const auto& ref = *from.secret_key_ref;
@@ -131,8 +141,8 @@ Result<std::optional<std::string>> referenced_value(const Pod& pod, const Contai
       return std::optional<std::string>(entry->second);
     }
     if (optional) return std::optional<std::string>();
-    return Status::not_found(fmt::format("couldn't find key {} in Secret {}/{}", ref.key, pod.metadata.namespace_,
-                                         name));
+    return Status::not_found(
+        fmt::format("couldn't find key {} in Secret {}/{}", ref.key, pod.metadata.namespace_, name));
   }
   return std::optional(std::string());
 }

@@ -40,11 +40,11 @@ struct NodeServices {
   ProbeResults& probe_results;
   ProbeManager& probes;
   StatusManager& statuses;
-  Backoff& restarts;                         ///< Keyed "<uid>/<container>".
-  std::optional<linux::Cgroups> cgroups;     ///< Absent: pods get no groups of their own.
+  Backoff& restarts;                      ///< Keyed "<uid>/<container>".
+  std::optional<linux::Cgroups> cgroups;  ///< Absent: pods get no groups of their own.
   std::vector<std::string> host_ips;
   std::string runtime_name = "containerd";
-  NodeContext node;  ///< Without a cgroup parent, which depends on the pod.
+  NodeContext node;          ///< Without a cgroup parent, which depends on the pod.
   DownwardContext downward;  ///< Without addresses of a pod.
 };
 

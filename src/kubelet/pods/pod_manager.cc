@@ -119,8 +119,7 @@ void PodManager::watch_runtime(std::stop_token stop) {
   bool reported = false;
   while (!stop.stop_requested()) {
     Status status = node_.runtime->watch_exits(
-        stop,
-        [&] { events_flow_ = true; },
+        stop, [&] { events_flow_ = true; },
         [&](const std::string& id) {
           reported = false;
           std::string uid;
@@ -216,8 +215,8 @@ void PodManager::end_orphan(const std::string& uid) {
       (void)node_.runtime->stop_sandbox(sandbox.id);
       (void)node_.runtime->remove_sandbox(sandbox.id);
       ids.push_back(sandbox.id);
-      (void)linux::remove_tree(pod_log_directory(node_.options.pod_logs_dir, sandbox.metadata.ns,
-                                                 sandbox.metadata.name, uid));
+      (void)linux::remove_tree(
+          pod_log_directory(node_.options.pod_logs_dir, sandbox.metadata.ns, sandbox.metadata.name, uid));
     }
     node_.observer.forget(ids);
     (void)node_.volumes.tear_down(uid);

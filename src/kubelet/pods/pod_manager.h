@@ -54,9 +54,9 @@ class PodManager {
   client::Informer<api::corev1::Pod>* informer_ = nullptr;
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<PodWorker>> workers_;
-  std::map<std::string, int> seen_states_;            ///< Container or sandbox id to its state at the last relist.
-  std::map<std::string, std::string> pod_of_;         ///< Container or sandbox id to pod uid, likewise.
-  std::set<std::string> orphans_;                     ///< Being ended.
+  std::map<std::string, int> seen_states_;     ///< Container or sandbox id to its state at the last relist.
+  std::map<std::string, std::string> pod_of_;  ///< Container or sandbox id to pod uid, likewise.
+  std::set<std::string> orphans_;              ///< Being ended.
   std::atomic<bool> events_flow_ = false;
   bool stopping_ = false;
   std::jthread watcher_;

@@ -29,9 +29,7 @@ constexpr int64_t kDefaultGrace = 30;
 bool differs(const Pod& a, const Pod& b) {
   const auto& x = a.metadata;
   const auto& y = b.metadata;
-  auto same_map = [](const auto& p, const auto& q) {
-    return std::equal(p.begin(), p.end(), q.begin(), q.end());
-  };
+  auto same_map = [](const auto& p, const auto& q) { return std::equal(p.begin(), p.end(), q.begin(), q.end()); };
   if (x.deletion_timestamp != y.deletion_timestamp ||
       x.deletion_grace_period_seconds != y.deletion_grace_period_seconds || !same_map(x.labels, y.labels) ||
       !same_map(x.annotations, y.annotations) || !a.spec.readiness_gates.empty()) {
@@ -97,9 +95,8 @@ void PodWorker::update(std::shared_ptr<const Pod> pod) {
       // Somebody is in a hurry: the containers that are being waited for get the shorter time.
       grace_ = grace_of(*pod_);
       for (const std::string& id : being_stopped_) {
-        node_.pool.post([self = shared_from_this(), id, grace = grace_] {
-          (void)self->node_.runtime->stop_container(id, grace);
-        });
+        node_.pool.post(
+            [self = shared_from_this(), id, grace = grace_] { (void)self->node_.runtime->stop_container(id, grace); });
       }
     }
   }
@@ -207,9 +204,8 @@ std::optional<RuntimePod> PodWorker::observe(const Pod& pod) {
   auto runtime = node_.observer.observe(uid_);
   if (!runtime.ok()) {
     if (failures_ == 0) {
-      log::warning("Could not read a pod's state from the runtime", {{"pod", pod.metadata.name},
-                                                                     {"namespace", pod.metadata.namespace_},
-                                                                     {"error", runtime.status()}});
+      log::warning("Could not read a pod's state from the runtime",
+                   {{"pod", pod.metadata.name}, {"namespace", pod.metadata.namespace_}, {"error", runtime.status()}});
     }
     retry_soon();
     return std::nullopt;
@@ -253,10 +249,10 @@ void PodWorker::read_termination_messages(const Pod& pod, const RuntimePod& runt
     }
     bool from_log = annotation(container, labels::kTerminationMessagePolicy) == "FallbackToLogsOnError";
     if (message.empty() && from_log && container.exit_code != 0) {
-      std::string directory = pod_log_directory(node_.options.pod_logs_dir, pod.metadata.namespace_,
-                                                pod.metadata.name, uid_);
-      message = log_tail(fmt::format("{}/{}/{}.log", directory, container.name, container.attempt),
-                         kMaxLogMessageLines, kMaxLogMessageBytes);
+      std::string directory =
+          pod_log_directory(node_.options.pod_logs_dir, pod.metadata.namespace_, pod.metadata.name, uid_);
+      message = log_tail(fmt::format("{}/{}/{}.log", directory, container.name, container.attempt), kMaxLogMessageLines,
+                         kMaxLogMessageBytes);
     }
   }
 }
@@ -268,8 +264,16 @@ void PodWorker::report(const std::shared_ptr<const Pod>& pod, const RuntimePod& 
     std::lock_guard lock(mutex_);
     failure = failure_;
   }
-  StatusInputs inputs{merged,   runtime,  waiting_, node_.probe_results, node_.host_ips, termination_messages_,
-                      node_.runtime_name, terminal, failure, node_.clock->now()};
+  StatusInputs inputs{merged,
+                      runtime,
+                      waiting_,
+                      node_.probe_results,
+                      node_.host_ips,
+                      termination_messages_,
+                      node_.runtime_name,
+                      terminal,
+                      failure,
+                      node_.clock->now()};
   PodStatus status = make_pod_status(inputs);
   {
     std::lock_guard lock(mutex_);
@@ -390,8 +394,8 @@ bool PodWorker::refresh_volumes(const Pod& pod, const std::vector<std::string>& 
 bool PodWorker::prepare(const std::shared_ptr<const Pod>& pod, const PodActions& actions, const RuntimePod& runtime,
                         Prepared& prepared) {
   if (Status status = make_cgroup(*pod); !status.ok()) {
-    node_.events->warning(*pod, "FailedCreatePodContainer", "unable to ensure pod container exists: " +
-                                                                status.message());
+    node_.events->warning(*pod, "FailedCreatePodContainer",
+                          "unable to ensure pod container exists: " + status.message());
     retry_soon();
     return false;
   }
@@ -432,11 +436,9 @@ bool PodWorker::prepare(const std::shared_ptr<const Pod>& pod, const PodActions&
     }
   }
   if (!sandbox_status.ok()) {
-    node_.events->warning(*pod, "FailedCreatePodSandBox",
-                          "Failed to create pod sandbox: " + sandbox_status.message());
-    log::warning("Could not create a pod's sandbox", {{"pod", pod->metadata.name},
-                                                      {"namespace", pod->metadata.namespace_},
-                                                      {"error", sandbox_status}});
+    node_.events->warning(*pod, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + sandbox_status.message());
+    log::warning("Could not create a pod's sandbox",
+                 {{"pod", pod->metadata.name}, {"namespace", pod->metadata.namespace_}, {"error", sandbox_status}});
     retry_soon();
     return false;
   }
@@ -464,8 +466,8 @@ bool PodWorker::in_backoff(const Pod& pod, const Container& container, const Run
   if (wait <= Duration::zero()) return false;
   auto delay = std::chrono::duration_cast<seconds>(node_.restarts.delay(key));
   int64_t minutes = delay.count() / 60;
-  std::string text = minutes > 0 ? fmt::format("{}m{}s", minutes, delay.count() % 60)
-                                 : fmt::format("{}s", delay.count());
+  std::string text =
+      minutes > 0 ? fmt::format("{}m{}s", minutes, delay.count() % 60) : fmt::format("{}s", delay.count());
   waiting_[container.name] = {
       "CrashLoopBackOff", fmt::format("back-off {} restarting failed container={} pod={}_{}({})", text, container.name,
                                       pod.metadata.name, pod.metadata.namespace_, uid_)};
@@ -503,7 +505,7 @@ void PodWorker::start_containers(const std::shared_ptr<const Pod>& pod, const Po
     } else if (last->state == cri::ContainerState::kExited) {
       node_.restarts.next(fmt::format("{}/{}", uid_, container->name), wall_time(last->finished_at));
     }
-    StartRequest request{*pod,     *container, attempt,       prepared.sandbox_id, prepared.sandbox,
+    StartRequest request{*pod,     *container,    attempt,     prepared.sandbox_id, prepared.sandbox,
                          volumes_, image->second, prepared.ips};
     if (auto failure = start_container(node_, request)) {
       waiting_[container->name] = failure->waiting;
@@ -659,7 +661,8 @@ void PodWorker::clean_up(const std::shared_ptr<const Pod>& pod, bool in_api) {
   for (const std::string& name : linux::list_dir(node_.options.container_logs_dir)) {
     if (name.starts_with(fmt::format("{}_{}_", pod->metadata.name, pod->metadata.namespace_)) &&
         !linux::is_directory(node_.options.container_logs_dir + "/" + name)) {
-      bool own = std::any_of(gone.begin(), gone.end(), [&](const std::string& id) { return name.ends_with(id + ".log"); });
+      bool own =
+          std::any_of(gone.begin(), gone.end(), [&](const std::string& id) { return name.ends_with(id + ".log"); });
       if (own) (void)linux::remove_tree(node_.options.container_logs_dir + "/" + name);
     }
   }

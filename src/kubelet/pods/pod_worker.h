@@ -67,8 +67,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
     std::vector<std::string> ips;
     std::map<std::string, ImageOutcome> images;
   };
-  bool prepare(const std::shared_ptr<const api::corev1::Pod>& pod, const PodActions& actions,
-               const RuntimePod& runtime, Prepared& prepared);
+  bool prepare(const std::shared_ptr<const api::corev1::Pod>& pod, const PodActions& actions, const RuntimePod& runtime,
+               Prepared& prepared);
   bool refresh_volumes(const api::corev1::Pod& pod, const std::vector<std::string>& ips);
   Status make_cgroup(const api::corev1::Pod& pod);
   void start_containers(const std::shared_ptr<const api::corev1::Pod>& pod, const PodActions& actions,
@@ -94,8 +94,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   bool volumes_stale_ = true;
   bool stopping_ = false;
   bool terminating_ = false;
-  std::chrono::seconds grace_{0};          ///< Of the termination under way.
-  std::set<std::string> being_stopped_;    ///< Containers that the termination waits for.
+  std::chrono::seconds grace_{0};        ///< Of the termination under way.
+  std::set<std::string> being_stopped_;  ///< Containers that the termination waits for.
   std::map<std::string, int> pending_exits_;
   std::optional<PodFailure> failure_;
   std::optional<api::corev1::PodStatus> status_;

@@ -37,9 +37,11 @@ class PodWorkerTest : public testing::Test {
     services_.node.pod_logs_dir = options_.pod_logs_dir;
     runtime_->add_image("docker.io/library/redis:7");
     watcher_ = std::jthread([this](std::stop_token stop) {
-      (void)runtime_->watch_exits(stop, [] {}, [this](const std::string& id) {
-        if (worker_) worker_->exited(id);
-      });
+      (void)runtime_->watch_exits(
+          stop, [] {},
+          [this](const std::string& id) {
+            if (worker_) worker_->exited(id);
+          });
     });
   }
   ~PodWorkerTest() override {
@@ -65,7 +67,8 @@ class PodWorkerTest : public testing::Test {
   }
 
   void run(const Pod& pod) {
-    worker_ = std::make_shared<PodWorker>(services_, std::make_shared<Pod>(pod), [this](const std::string&) { gone_ = true; });
+    worker_ = std::make_shared<PodWorker>(services_, std::make_shared<Pod>(pod),
+                                          [this](const std::string&) { gone_ = true; });
     worker_->wake();
   }
 
@@ -131,8 +134,9 @@ class PodWorkerTest : public testing::Test {
   ProbeManager probes_{runtime_, clock_, pool_, &events_, results_, [this](const std::string&) { worker_->wake(); }};
   StatusManager statuses_{client_, clock_, pool_};
   Backoff restarts_{clock_, seconds(10), std::chrono::minutes(5)};
-  NodeServices services_{options_, clock_, runtime_, pool_, &events_, nullptr, observer_, images_, objects_, volumes_,
-                         results_, probes_, statuses_, restarts_, std::nullopt, {"127.0.0.1"}, "hollow", {}, {}};
+  NodeServices services_{options_,     clock_,        runtime_, pool_,    &events_, nullptr,   observer_,
+                         images_,      objects_,      volumes_, results_, probes_,  statuses_, restarts_,
+                         std::nullopt, {"127.0.0.1"}, "hollow", {},       {}};
   std::atomic<bool> gone_ = false;
   std::jthread watcher_;
 };

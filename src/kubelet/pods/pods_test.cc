@@ -34,9 +34,8 @@ Quantity quantity(const char* text) { return *Quantity::parse(text); }
 TEST(Expand, ReplacesKnownNamesOnly) {
   std::map<std::string, std::string> variables{{"A", "1"}, {"B", "$(A)"}};
   const std::pair<const char*, const char*> rows[] = {
-      {"plain", "plain"}, {"$(A)", "1"},   {"x$(A)y", "x1y"}, {"$$(A)", "$(A)"}, {"$(C)", "$(C)"},
-      {"$A", "$A"},       {"$", "$"},      {"$(A", "$(A"},    {"$(B)", "$(A)"},  {"$$$(A)", "$1"},
-      {"$()", "$()"},     {"a$$", "a$"},
+      {"plain", "plain"}, {"$(A)", "1"},  {"x$(A)y", "x1y"}, {"$$(A)", "$(A)"}, {"$(C)", "$(C)"}, {"$A", "$A"},
+      {"$", "$"},         {"$(A", "$(A"}, {"$(B)", "$(A)"},  {"$$$(A)", "$1"},  {"$()", "$()"},   {"a$$", "a$"},
   };
   for (const auto& [text, expected] : rows) EXPECT_EQ(expand(text, variables), expected) << text;
 }
@@ -159,7 +158,8 @@ TEST(Dns, FollowsThePolicy) {
   Pod pod = make_pod();
   cri::DnsConfig dns = pod_dns(pod, node);
   EXPECT_THAT(dns.servers, ElementsAre("10.96.0.10"));
-  EXPECT_THAT(dns.searches, ElementsAre("shop.svc.cluster.local", "svc.cluster.local", "cluster.local", "home.example"));
+  EXPECT_THAT(dns.searches,
+              ElementsAre("shop.svc.cluster.local", "svc.cluster.local", "cluster.local", "home.example"));
   EXPECT_THAT(dns.options, ElementsAre("ndots:5"));
   pod.spec.host_network = true;
   EXPECT_THAT(pod_dns(pod, node).servers, ElementsAre("9.9.9.9"));
@@ -272,9 +272,9 @@ TEST(Actions, FollowTheRestartPolicy) {
     bool start;
     bool finished;
   };
-  for (const Row& row : {Row{"Always", 0, true, false}, Row{"Always", 1, true, false},
-                         Row{"OnFailure", 0, false, true}, Row{"OnFailure", 1, true, false},
-                         Row{"Never", 0, false, true}, Row{"Never", 1, false, true}}) {
+  for (const Row& row :
+       {Row{"Always", 0, true, false}, Row{"Always", 1, true, false}, Row{"OnFailure", 0, false, true},
+        Row{"OnFailure", 1, true, false}, Row{"Never", 0, false, true}, Row{"Never", 1, false, true}}) {
     Pod pod = make_pod(row.policy);
     RuntimeView view;
     view.add(pod.spec.containers[0], cri::ContainerState::kExited, row.exit_code);
@@ -351,7 +351,15 @@ struct StatusFixture {
   std::optional<PodFailure> failure;
 
   api::corev1::PodStatus make() {
-    return make_pod_status({pod, runtime, waiting, probes, {"192.168.0.1"}, messages, "containerd", terminal, failure,
+    return make_pod_status({pod,
+                            runtime,
+                            waiting,
+                            probes,
+                            {"192.168.0.1"},
+                            messages,
+                            "containerd",
+                            terminal,
+                            failure,
                             test::VirtualClock::kDefaultStart});
   }
 };
@@ -391,8 +399,7 @@ TEST(PodStatus, OfARunningPod) {
 
 TEST(PodStatus, OfACrashLoop) {
   StatusFixture fixture;
-  fixture.runtime =
-      RuntimeView().add(fixture.pod.spec.containers[0], cri::ContainerState::kExited, 3, 2).pod;
+  fixture.runtime = RuntimeView().add(fixture.pod.spec.containers[0], cri::ContainerState::kExited, 3, 2).pod;
   fixture.waiting["main"] = {"CrashLoopBackOff", "back-off 20s"};
   fixture.messages["main2"] = "last words";
   auto status = fixture.make();
@@ -410,9 +417,9 @@ TEST(PodStatus, OfFinishedPods) {
     bool terminal;
     const char* phase;
   };
-  for (const Row& row : {Row{"Never", 0, false, "Succeeded"}, Row{"Never", 1, false, "Failed"},
-                         Row{"OnFailure", 1, false, "Running"}, Row{"Always", 0, false, "Running"},
-                         Row{"Always", 0, true, "Succeeded"}, Row{"Always", 143, true, "Failed"}}) {
+  for (const Row& row :
+       {Row{"Never", 0, false, "Succeeded"}, Row{"Never", 1, false, "Failed"}, Row{"OnFailure", 1, false, "Running"},
+        Row{"Always", 0, false, "Running"}, Row{"Always", 0, true, "Succeeded"}, Row{"Always", 143, true, "Failed"}}) {
     StatusFixture fixture;
     fixture.pod = make_pod(row.policy);
     fixture.terminal = row.terminal;

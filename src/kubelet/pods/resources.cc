@@ -82,9 +82,12 @@ QosClass qos_class(const Pod& pod) {
 
 std::string_view to_string(QosClass qos) {
   switch (qos) {
-    case QosClass::kGuaranteed: return "Guaranteed";
-    case QosClass::kBurstable: return "Burstable";
-    case QosClass::kBestEffort: break;
+    case QosClass::kGuaranteed:
+      return "Guaranteed";
+    case QosClass::kBurstable:
+      return "Burstable";
+    case QosClass::kBestEffort:
+      break;
   }
   return "BestEffort";
 }
@@ -102,9 +105,12 @@ int64_t milli_cpu_to_quota(int64_t milli_cpu) {
 int64_t oom_score_adjust(const Pod& pod, const Container& container, uint64_t capacity_bytes) {
   if (pod.spec.priority && *pod.spec.priority >= kNodeCriticalPriority) return -997;
   switch (qos_class(pod)) {
-    case QosClass::kGuaranteed: return -997;
-    case QosClass::kBestEffort: return 1000;
-    case QosClass::kBurstable: break;
+    case QosClass::kGuaranteed:
+      return -997;
+    case QosClass::kBestEffort:
+      return 1000;
+    case QosClass::kBurstable:
+      break;
   }
   int64_t request = request_of(container, "memory");
   int64_t capacity = std::max<int64_t>(static_cast<int64_t>(capacity_bytes), 1);

@@ -23,8 +23,7 @@ uint64_t milli_cpu_to_shares(int64_t milli_cpu);
 int64_t milli_cpu_to_quota(int64_t milli_cpu);
 
 /// `capacity_bytes` is the node's memory. Guaranteed -997, best-effort 1000, burstable between by its request.
-int64_t oom_score_adjust(const api::corev1::Pod& pod, const api::corev1::Container& container,
-                         uint64_t capacity_bytes);
+int64_t oom_score_adjust(const api::corev1::Pod& pod, const api::corev1::Container& container, uint64_t capacity_bytes);
 
 /// What a container's own group is given.
 cri::Resources container_resources(const api::corev1::Pod& pod, const api::corev1::Container& container,

@@ -19,9 +19,7 @@ using api::corev1::PodStatus;
 
 constexpr int32_t kKilledExitCode = 137;
 
-api::Time time_of(int64_t nanoseconds) {
-  return nanoseconds <= 0 ? api::Time() : api::Time(wall_time(nanoseconds));
-}
+api::Time time_of(int64_t nanoseconds) { return nanoseconds <= 0 ? api::Time() : api::Time(wall_time(nanoseconds)); }
 
 ContainerStatus* find_status(std::vector<ContainerStatus>& list, std::string_view name) {
   for (ContainerStatus& status : list) {
@@ -143,7 +141,9 @@ class StatusMaker {
         }
         break;
       }
-      case cri::ContainerState::kCreated: fill_waiting(container, status, init); break;
+      case cri::ContainerState::kCreated:
+        fill_waiting(container, status, init);
+        break;
       case cri::ContainerState::kUnknown:
         status.state.terminated.emplace();
         status.state.terminated->reason = "ContainerStatusUnknown";
@@ -192,8 +192,9 @@ class StatusMaker {
       status.ready = true;
       auto& done = status.state.terminated.emplace();
       done.reason = "Completed";
-      done.message = "Unable to get init container status from container runtime and pod has been initialized, treat it "
-                     "as exited normally";
+      done.message =
+          "Unable to get init container status from container runtime and pod has been initialized, treat it "
+          "as exited normally";
       return;
     }
     fill_waiting(container, status, init);
@@ -341,8 +342,8 @@ class StatusMaker {
     for (const auto& gate : pod_.spec.readiness_gates) {
       const PodCondition* condition = find_condition(old_, gate.condition_type);
       if (condition == nullptr) {
-        closed.push_back(fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist.",
-                                     gate.condition_type));
+        closed.push_back(
+            fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist.", gate.condition_type));
       } else if (condition->status != "True") {
         closed.push_back(fmt::format("the status of pod readiness gate \"{}\" is not \"True\", but {}",
                                      gate.condition_type, condition->status));

@@ -114,9 +114,8 @@ void StatusManager::run(const std::string& uid) {
     }
     if (dirty) entry.dirty = true;
     if (entry.failures == 0) {
-      log::warning("Could not write a pod's status; will try again", {{"pod", base->metadata.name},
-                                                                      {"namespace", base->metadata.namespace_},
-                                                                      {"error", result}});
+      log::warning("Could not write a pod's status; will try again",
+                   {{"pod", base->metadata.name}, {"namespace", base->metadata.namespace_}, {"error", result}});
     }
     entry.busy = false;
     auto delay = std::chrono::milliseconds(250) * (1 << std::min(entry.failures++, 6));

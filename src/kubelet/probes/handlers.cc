@@ -68,8 +68,8 @@ int resolve_port(const api::IntOrString& port, const api::corev1::Container& con
   return error == std::errc() && end == name.data() + name.size() ? number : 0;
 }
 
-HandlerOutcome run_exec(cri::Runtime& runtime, const std::string& container_id,
-                        const api::corev1::ExecAction& action, std::chrono::seconds timeout) {
+HandlerOutcome run_exec(cri::Runtime& runtime, const std::string& container_id, const api::corev1::ExecAction& action,
+                        std::chrono::seconds timeout) {
   auto result = runtime.exec_sync(container_id, action.command, timeout);
   if (!result.ok()) {
     if (result.status().is(Reason::kTimeout)) {

@@ -14,8 +14,8 @@ struct HandlerOutcome {
   std::string output;  ///< At most 10 KiB: the command's output, the body, or what went wrong.
 };
 
-HandlerOutcome run_exec(cri::Runtime& runtime, const std::string& container_id,
-                        const api::corev1::ExecAction& action, std::chrono::seconds timeout);
+HandlerOutcome run_exec(cri::Runtime& runtime, const std::string& container_id, const api::corev1::ExecAction& action,
+                        std::chrono::seconds timeout);
 /// Success is any status from 200 to 399. `default_host` serves where the action names no host (the pod's address).
 /// Certificates are not verified: a probe asks whether something answers, not who.
 HandlerOutcome run_http_get(const api::corev1::HTTPGetAction& action, const api::corev1::Container& container,

@@ -21,9 +21,12 @@ constexpr const char* kUserAgent = "kube-probe/1.32";
 
 std::string_view name_of(ProbeKind kind) {
   switch (kind) {
-    case ProbeKind::kLiveness: return "Liveness";
-    case ProbeKind::kReadiness: return "Readiness";
-    case ProbeKind::kStartup: break;
+    case ProbeKind::kLiveness:
+      return "Liveness";
+    case ProbeKind::kReadiness:
+      return "Readiness";
+    case ProbeKind::kStartup:
+      break;
   }
   return "Startup";
 }

@@ -22,8 +22,7 @@ class ProbeManager {
  public:
   /// `on_change` gets the uid of a pod of which a verdict changed; it only enqueues.
   ProbeManager(std::shared_ptr<cri::Runtime> runtime, std::shared_ptr<Clock> clock, TaskPool& pool,
-               client::EventRecorder* events, ProbeResults& results,
-               std::function<void(const std::string&)> on_change);
+               client::EventRecorder* events, ProbeResults& results, std::function<void(const std::string&)> on_change);
   ~ProbeManager() { stop(); }
 
   /// Probes exactly the containers of the pod that run now. Called after each look at the runtime.

@@ -41,7 +41,8 @@ void respond_failure(Exchange& exchange, const Status& status) {
 /// Waits for a slow reader, so that a stream never queues more than it should.
 class Throttle {
  public:
-  explicit Throttle(const std::shared_ptr<Exchange>& exchange) : exchange_(exchange), state_(std::make_shared<State>()) {
+  explicit Throttle(const std::shared_ptr<Exchange>& exchange)
+      : exchange_(exchange), state_(std::make_shared<State>()) {
     exchange->on_drained([state = state_] { state->signal(); });
     exchange->on_closed([state = state_] { state->signal(); });
   }
@@ -179,9 +180,8 @@ class KubeletServerImpl final : public KubeletServer, public net::Handler {
     }
     std::string path = status->log_path;
     if (path.empty()) {
-      path = fmt::format("{}/{}/{}.log",
-                         pod_log_directory(node_.options.pod_logs_dir, ns, name, pod->metadata.uid), container,
-                         status->attempt);
+      path = fmt::format("{}/{}/{}.log", pod_log_directory(node_.options.pod_logs_dir, ns, name, pod->metadata.uid),
+                         container, status->attempt);
     }
     return LogSource{path, status->id};
   }

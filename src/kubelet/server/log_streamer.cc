@@ -127,7 +127,8 @@ Status stream_log(const std::string& path, const LogOptions& options, const std:
     watch.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     std::string directory = path.substr(0, path.find_last_of('/'));
     // The directory, so that the file made after a rotation is noticed.
-    if (watch.get() < 0 || ::inotify_add_watch(watch.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
+    if (watch.get() < 0 ||
+        ::inotify_add_watch(watch.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
       return linux::errno_status("watch", directory, errno);
     }
   }

@@ -115,8 +115,8 @@ Result<std::string> StatsProvider::summary() {
       container["rootfs"]["time"] = container_time;
       container["rootfs"]["usedBytes"] = number(stats->writable_layer_bytes);
       container["rootfs"]["inodesUsed"] = number(stats->writable_layer_inodes);
-      std::string logs = pod_log_directory(node_.options.pod_logs_dir, pod.metadata.namespace_, pod.metadata.name,
-                                           pod.metadata.uid);
+      std::string logs =
+          pod_log_directory(node_.options.pod_logs_dir, pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid);
       linux::TreeUsage log_usage = linux::tree_usage(logs + "/" + stats->name);
       container["logs"]["time"] = container_time;
       container["logs"]["usedBytes"] = number(log_usage.bytes);
@@ -164,15 +164,15 @@ Result<std::string> StatsProvider::resource_metrics() {
     for (const api::corev1::Pod& pod : pods_.pods()) {
       auto usage = node_.cgroups->usage(pod_cgroup(node_.options.cgroup_root, pod));
       if (!usage.ok()) continue;
-      std::string labels = fmt::format("{{namespace=\"{}\",pod=\"{}\"}}", escaped(pod.metadata.namespace_),
-                                       escaped(pod.metadata.name));
+      std::string labels =
+          fmt::format("{{namespace=\"{}\",pod=\"{}\"}}", escaped(pod.metadata.namespace_), escaped(pod.metadata.name));
       pod_cpu += fmt::format("pod_cpu_usage_seconds_total{} {} {}\n", labels,
                              static_cast<double>(usage->cpu_nanoseconds) / 1e9, now);
       pod_memory += fmt::format("pod_memory_working_set_bytes{} {} {}\n", labels, usage->memory_working_set_bytes, now);
     }
     if (auto usage = node_.cgroups->usage("/"); usage.ok()) {
-      node_cpu = fmt::format("node_cpu_usage_seconds_total {} {}\n", static_cast<double>(usage->cpu_nanoseconds) / 1e9,
-                             now);
+      node_cpu =
+          fmt::format("node_cpu_usage_seconds_total {} {}\n", static_cast<double>(usage->cpu_nanoseconds) / 1e9, now);
       node_memory = fmt::format("node_memory_working_set_bytes {} {}\n", usage->memory_working_set_bytes, now);
     }
   }
@@ -188,8 +188,8 @@ Result<std::string> StatsProvider::resource_metrics() {
   family("node_memory_working_set_bytes", "gauge", "Current working set of the node in bytes", node_memory);
   family("pod_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the pod in core-seconds", pod_cpu);
   family("pod_memory_working_set_bytes", "gauge", "Current working set of the pod in bytes", pod_memory);
-  family("resource_scrape_error", "gauge",
-         "1 if there was an error while getting container metrics, 0 otherwise", "resource_scrape_error 0\n");
+  family("resource_scrape_error", "gauge", "1 if there was an error while getting container metrics, 0 otherwise",
+         "resource_scrape_error 0\n");
   return out;
 }
 

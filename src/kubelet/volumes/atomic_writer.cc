@@ -71,7 +71,8 @@ Status write_tree(const std::string& directory, const Payload& payload, std::opt
     TRY(linux::make_dirs(full.substr(0, full.find_last_of('/')), 0755));
     TRY(linux::write_file(full, file.data, file_mode(file, group.has_value())));
     if (file.owner || group) {
-      if (::chown(full.c_str(), file.owner.value_or(0), group.value_or(0)) != 0) return errno_status("chown", full, errno);
+      if (::chown(full.c_str(), file.owner.value_or(0), group.value_or(0)) != 0)
+        return errno_status("chown", full, errno);
     }
   }
   return {};
@@ -83,7 +84,8 @@ Status check_payload_path(std::string_view path) {
   if (path.empty() || path.size() > kMaxPath || path.front() == '/') {
     return Status::bad_request(fmt::format("invalid path: must be relative: \"{}\"", path));
   }
-  if (path.starts_with("..")) return Status::bad_request(fmt::format("invalid path: must not start with '..': {}", path));
+  if (path.starts_with(".."))
+    return Status::bad_request(fmt::format("invalid path: must not start with '..': {}", path));
   for (size_t start = 0; start <= path.size();) {
     size_t end = std::min(path.find('/', start), path.size());
     std::string_view part = path.substr(start, end - start);

@@ -209,9 +209,9 @@ Status VolumeManager::write_hosts_file(const Pod& pod, const std::string& conten
   return linux::write_file(path, content, 0644);
 }
 
-Result<std::string> VolumeManager::bind_sub_path(const std::string& pod_uid, const std::string& container,
-                                                 size_t index, const std::string& volume_name,
-                                                 const std::string& volume_path, const std::string& sub_path) {
+Result<std::string> VolumeManager::bind_sub_path(const std::string& pod_uid, const std::string& container, size_t index,
+                                                 const std::string& volume_name, const std::string& volume_path,
+                                                 const std::string& sub_path) {
   int root = ::open(volume_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) return errno_status("open", volume_path, errno);
   int target = open_beneath(root, sub_path, O_PATH);
@@ -225,8 +225,7 @@ Result<std::string> VolumeManager::bind_sub_path(const std::string& pod_uid, con
   if (!made.ok()) return made;
   if (target < 0) return errno_status("open subPath", sub_path, error);
 
-  std::string mount_point =
-      fmt::format("{}/volume-subpaths/{}/{}/{}", pod_dir(pod_uid), volume_name, container, index);
+  std::string mount_point = fmt::format("{}/volume-subpaths/{}/{}/{}", pod_dir(pod_uid), volume_name, container, index);
   struct stat info {};
   ::fstat(target, &info);
   Status status = linux::unmount(mount_point);  // from an earlier start of the container
@@ -259,8 +258,8 @@ Result<std::vector<cri::Mount>> VolumeManager::container_mounts(const Pod& pod, 
     if (!mount.sub_path_expr.empty()) {
       sub_path = expand(mount.sub_path_expr, variables);
       if (sub_path.find("$(") != std::string::npos) {
-        return Status::bad_request(fmt::format("subPathExpr \"{}\" refers to an unknown variable",
-                                               mount.sub_path_expr));
+        return Status::bad_request(
+            fmt::format("subPathExpr \"{}\" refers to an unknown variable", mount.sub_path_expr));
       }
     }
     if (!sub_path.empty()) {

@@ -34,9 +34,8 @@ class VolumeManager {
   Result<PodVolumes> set_up(const api::corev1::Pod& pod, const DownwardContext& context);
 
   /// A container's mounts: its volume mounts (with subPath), /etc/hosts and the termination log.
-  Result<std::vector<cri::Mount>> container_mounts(const api::corev1::Pod& pod,
-                                                   const api::corev1::Container& container, uint32_t attempt,
-                                                   const PodVolumes& volumes,
+  Result<std::vector<cri::Mount>> container_mounts(const api::corev1::Pod& pod, const api::corev1::Container& container,
+                                                   uint32_t attempt, const PodVolumes& volumes,
                                                    const std::vector<cri::EnvVar>& environment);
   Status write_hosts_file(const api::corev1::Pod& pod, const std::string& content);
 

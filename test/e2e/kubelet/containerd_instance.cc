@@ -55,15 +55,19 @@ Result<std::unique_ptr<ContainerdInstance>> ContainerdInstance::start() {
   TRY(linux::add_unreachable_route(instance->unreachable_));
   const std::string& folder = instance->directory_;
   TRY(linux::make_dirs(folder + "/cni"));
-  TRY(linux::write_file(folder + "/cni/10-test.conflist", fmt::format(R"({{
+  TRY(linux::write_file(folder + "/cni/10-test.conflist",
+                        fmt::format(R"({{
   "cniVersion": "0.4.0", "name": "test",
   "plugins": [
     {{"type": "bridge", "bridge": "{}", "isGateway": true, "ipMasq": false, "hairpinMode": true,
       "ipam": {{"type": "host-local", "dataDir": "{}/ipam", "ranges": [[{{"subnet": "10.250.{}.0/24"}}]]}}}},
     {{"type": "portmap", "capabilities": {{"portMappings": true}}}}
   ]
-}})", instance->bridge_, folder, number), 0644));
-  TRY(linux::write_file(folder + "/containerd.toml", fmt::format(R"(version = 2
+}})",
+                                    instance->bridge_, folder, number),
+                        0644));
+  TRY(linux::write_file(folder + "/containerd.toml",
+                        fmt::format(R"(version = 2
 root = "{0}/root"
 state = "{0}/state"
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
@@ -79,7 +83,9 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{2}"
     conf_dir = "{0}/cni"
-)", folder, kPause, cni_directory()), 0644));
+)",
+                                    folder, kPause, cni_directory()),
+                        0644));
   TRY(instance->launch());
   std::string busybox = static_busybox();
   TRY(instance->import_image(busybox, kPause, {"/bin/busybox", "sleep", "2147483647"}));
@@ -111,11 +117,12 @@ Status ContainerdInstance::restart() {
 Status ContainerdInstance::import_image(const std::string& busybox, const std::string& name,
                                         const std::vector<std::string>& entrypoint) {
   std::string archive = directory_ + "/image.tar";
-  std::vector<std::string> command = {"python3", std::string(TEST_SOURCE_DIR) + "/make_image.py", busybox, archive, name};
+  std::vector<std::string> command = {"python3", std::string(TEST_SOURCE_DIR) + "/make_image.py", busybox, archive,
+                                      name};
   command.insert(command.end(), entrypoint.begin(), entrypoint.end());
   TRY(linux::run_program(command).status());
-  return linux::run_program({"ctr", "--address", directory_ + "/containerd.sock", "-n", "k8s.io", "images", "import",
-                             archive})
+  return linux::run_program(
+             {"ctr", "--address", directory_ + "/containerd.sock", "-n", "k8s.io", "images", "import", archive})
       .status();
 }
 

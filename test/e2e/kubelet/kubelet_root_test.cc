@@ -229,7 +229,8 @@ TEST_F(KubeletRootTest, ServesLogsAndStatisticsToTheApiServerOnly) {
   EXPECT_EQ(fetch("/pods", nullptr).status, 401);
   EXPECT_EQ(fetch("/pods", &nobody_).status, 403);
   EXPECT_EQ(fetch("/healthz", &admin_).body, "ok");
-  ASSERT_TRUE(eventually([&] { return fetch("/containerLogs/default/talker/main", &admin_).body.starts_with("line 0\n"); }));
+  ASSERT_TRUE(
+      eventually([&] { return fetch("/containerLogs/default/talker/main", &admin_).body.starts_with("line 0\n"); }));
   EXPECT_EQ(fetch("/containerLogs/default/talker/main?limitBytes=4", &admin_).body, "line");
   EXPECT_EQ(fetch("/containerLogs/default/talker/other", &admin_).status, 400);
   EXPECT_EQ(fetch("/containerLogs/default/absent/main", &admin_).status, 404);
@@ -383,6 +384,36 @@ TEST_F(KubeletRootTest, InitContainersVolumesAndEnvironment) {
   EXPECT_EQ(done.status.init_container_statuses[0].state.terminated->reason, "Completed");
 }
 
+TEST_F(KubeletRootTest, VolumesFollowTheirObjectsAndLimits) {
+  api::corev1::ConfigMap map;
+  map.metadata.name = "live";
+  map.metadata.namespace_ = "default";
+  map.data["value"] = "before";
+  ASSERT_TRUE(client_->create(map).ok());
+  Pod pod = make_pod("watcher", {"sh", "-c",
+                                 "while [ \"$(cat /live/value)\" != after ]; do sleep 0.1; done; echo seen; "
+                                 "head -c 3000000 /dev/zero > /scratch/big; sleep 1000"});
+  auto add = [&](const char* name) {
+    auto& mount = pod.spec.containers[0].volume_mounts.emplace_back();
+    mount.name = name;
+    mount.mount_path = std::string("/") + name;
+    auto& volume = pod.spec.volumes.emplace_back();
+    volume.name = name;
+    return &volume.volume_source;
+  };
+  add("live")->config_map.emplace().local_object_reference.name = "live";
+  add("scratch")->empty_dir.emplace().size_limit = Quantity::of(1'000'000);
+  Pod made = create(pod);
+  ASSERT_TRUE(wait_phase("watcher", "Running"));
+  auto current = client_->get<api::corev1::ConfigMap>("default", "live");
+  ASSERT_TRUE(current.ok());
+  current->data["value"] = "after";
+  ASSERT_TRUE(client_->update(*current).ok());
+  EXPECT_TRUE(eventually([&] { return log_of(made).find("seen") != std::string::npos; }));
+  ASSERT_TRUE(wait_phase("watcher", "Failed"));
+  EXPECT_EQ(get("watcher").status.reason, "Evicted");
+}
+
 TEST_F(KubeletRootTest, ANewKubeletTouchesNothingThatRuns) {
   create(make_pod("steady", {"sleep", "1000"}));
   ASSERT_TRUE(wait_phase("steady", "Running"));
@@ -401,10 +432,12 @@ TEST_F(KubeletRootTest, EndsContainersOfPodsThatAreGone) {
   remove("orphan", 0);
   start_kubelet();
   auto runtime = kubelet::cri::grpc_runtime(containerd_->endpoint());
-  EXPECT_TRUE(eventually([&] {
-    auto sandboxes = runtime->list_sandboxes({{}, {{"io.kubernetes.pod.uid", pod.metadata.uid}}});
-    return sandboxes.ok() && sandboxes->empty();
-  }, seconds(45)));
+  EXPECT_TRUE(eventually(
+      [&] {
+        auto sandboxes = runtime->list_sandboxes({{}, {{"io.kubernetes.pod.uid", pod.metadata.uid}}});
+        return sandboxes.ok() && sandboxes->empty();
+      },
+      seconds(45)));
 }
 
 TEST_F(KubeletRootTest, LivenessAndReadinessProbes) {
