@@ -12,4 +12,11 @@ int up(const std::vector<std::string>& words);
 /// `trireme reset`: removes every trace of a data folder's cluster.
 int reset(const std::vector<std::string>& words);
 
+/// The components, each a process of its own that finds the API server by --kubeconfig. `apiserver` writes kubeconfigs
+/// for the others into its data folder.
+int apiserver(const std::vector<std::string>& words);
+int controller_manager(const std::vector<std::string>& words);
+int scheduler(const std::vector<std::string>& words);
+int kubelet(const std::vector<std::string>& words);
+
 }  // namespace trireme::cmd

@@ -28,6 +28,10 @@ int version(const std::vector<std::string>&) {
 constexpr Command kCommands[] = {
     {"up", "run a whole cluster on this machine, until Ctrl-C", up},
     {"reset", "remove every trace of a cluster from this machine", reset},
+    {"apiserver", "the API server alone, on the embedded store", apiserver},
+    {"controller-manager", "the controllers alone", controller_manager},
+    {"scheduler", "the scheduler alone", scheduler},
+    {"kubelet", "the node's agent alone", kubelet},
     {"kubecfg", "the command line of 2014", kubecfg::run},
     {"version", "print the version", version},
 };
@@ -42,7 +46,7 @@ const Command* find_command(std::string_view name) {
 int print_usage(FILE* out, int code) {
   fmt::print(out, "Trireme {}: Kubernetes in one executable.\n\nUsage: trireme COMMAND [flags]\n\nCommands:\n",
              kVersion);
-  for (const Command& command : kCommands) fmt::print(out, "  {:<12}{}\n", command.name, command.help);
+  for (const Command& command : kCommands) fmt::print(out, "  {:<20}{}\n", command.name, command.help);
   fmt::print(out, "\nCOMMAND --help lists a command's flags.\n");
   return code;
 }

@@ -1,0 +1,247 @@
+// The components as processes of their own, for classic deployments: each finds the API server by a kubeconfig.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+
+#include "base/flags.h"
+#include "base/log.h"
+#include "client/kubeconfig.h"
+#include "cmd/cluster_options.h"
+#include "cmd/commands.h"
+#include "cmd/control_plane.h"
+#include "cmd/instance_lock.h"
+#include "cmd/pki.h"
+#include "controllers/all.h"
+#include "controllers/runtime/manager.h"
+#include "kubelet/kubelet.h"
+#include "linux/file.h"
+#include "scheduler/scheduler.h"
+
+namespace trireme::cmd {
+namespace {
+
+int fail(std::string_view component, const Status& status) {
+  fmt::print(stderr, "{}: {}\n", component, status.message());
+  return 1;
+}
+
+/// What every component is told.
+struct CommonOptions {
+  std::string kubeconfig;
+  int verbosity = 0;
+  bool help = false;
+};
+
+FlagSet common_flags(std::string usage, CommonOptions& options) {
+  FlagSet flags(std::move(usage));
+  flags.add("kubeconfig", &options.kubeconfig, "how to reach the API server, and as whom");
+  flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
+  flags.add("help", &options.help, "print this text");
+  flags.add_ignored("logtostderr");
+  return flags;
+}
+
+/// Parses; returns true when the caller goes on, with `code` set otherwise.
+bool parse(FlagSet& flags, const std::vector<std::string>& words, const CommonOptions& options,
+           std::string_view component, int& code) {
+  auto arguments = flags.parse(words);
+  Status status = arguments.status();
+  if (status.ok() && options.help) {
+    fmt::print("{}", flags.help());
+    code = 0;
+    return false;
+  }
+  if (status.ok() && !arguments->empty())
+    status = Status::bad_request("unexpected argument \"" + arguments->front() + "\"");
+  if (status.ok()) {
+    if (options.verbosity >= 2) log::set_level(log::Level::kDebug);
+    return true;
+  }
+  code = fail(component, status);
+  return false;
+}
+
+Result<std::shared_ptr<client::RawClient>> connect(const CommonOptions& options, const std::string& user_agent) {
+  std::vector<std::string> paths = client::kubeconfig_paths();
+  if (!options.kubeconfig.empty()) paths = {options.kubeconfig};
+  TRY_ASSIGN(client::Kubeconfig kubeconfig, client::load_kubeconfig(paths));
+  TRY_ASSIGN(client::ClientConfig config, client::client_config(kubeconfig));
+  TRY_ASSIGN(auto transport, client::connect(std::move(config)));
+  return std::make_shared<client::RawClient>(std::move(transport), user_agent);
+}
+
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+/// `start` while signals can already end it, then until one comes.
+Status run_until_signal(const std::function<Status(std::stop_token)>& start) {
+  sigset_t signals = block_signals();
+  std::stop_source stop;
+  Status status;
+  std::jthread starter([&] {
+    status = start(stop.get_token());
+    if (!status.ok()) ::kill(::getpid(), SIGTERM);
+  });
+  int signal = 0;
+  sigwait(&signals, &signal);
+  stop.request_stop();
+  starter.join();
+  return status;
+}
+
+/// A kubeconfig for a component, as a client certificate of the cluster's authority.
+Status write_component_kubeconfig(Pki& pki, const ClusterOptions& options, uint16_t port, const std::string& file,
+                                  const std::string& common_name, std::vector<std::string> organizations) {
+  TRY_ASSIGN(net::CertifiedKey pair, pki.ensure({.name = file,
+                                                 .common_name = common_name,
+                                                 .organizations = std::move(organizations),
+                                                 .use = net::CertificateUse::kClient,
+                                                 .dns_names = {},
+                                                 .ip_addresses = {}}));
+  client::KubeconfigCluster cluster;
+  cluster.server =
+      fmt::format("https://{}:{}", options.bind_address == "0.0.0.0" ? "127.0.0.1" : options.bind_address, port);
+  cluster.ca_pem = pki.authority_pem();
+  client::KubeconfigUser user;
+  user.certificate_pem = pair.certificate_pem;
+  user.key_pem = pair.key_pem;
+  return linux::replace_file(fmt::format("{}/{}.kubeconfig", options.data_dir, file),
+                             client::kubeconfig_text("trireme", common_name, cluster, user));
+}
+
+Status serve_api(const ClusterOptions& options) {
+  sigset_t signals = block_signals();
+  TRY(linux::make_dirs(options.data_dir, 0700));
+  TRY_ASSIGN(InstanceLock lock, InstanceLock::take(options.data_dir));
+  auto clock = real_clock();
+  TRY_ASSIGN(Pki pki, Pki::open(options.pki_folder(), *clock));
+  TRY_ASSIGN(auto control_plane, ControlPlane::start(options, pki, clock));
+  uint16_t port = control_plane->port();
+  TRY(write_component_kubeconfig(pki, options, port, "admin", "kubernetes-admin", {"system:masters"}));
+  TRY(write_component_kubeconfig(pki, options, port, "controller-manager", "system:kube-controller-manager", {}));
+  TRY(write_component_kubeconfig(pki, options, port, "scheduler", "system:kube-scheduler", {}));
+  TRY(write_component_kubeconfig(pki, options, port, "kubelet", "system:node:" + options.node_name, {"system:nodes"}));
+  log::info("Serving the API", {{"address", options.bind_address}, {"port", port}, {"kubeconfigs", options.data_dir}});
+  if (!options.ready_file.empty()) TRY(linux::write_file(options.ready_file, "", 0644));
+  int signal = 0;
+  sigwait(&signals, &signal);
+  control_plane->stop();
+  return {};
+}
+
+}  // namespace
+
+int apiserver(const std::vector<std::string>& words) {
+  ClusterOptions options;
+  FlagSet flags = cluster_flags("apiserver [flags]", options);
+  flags.add_ignored("logtostderr");
+  auto arguments = flags.parse(words);
+  if (arguments.ok() && options.help) {
+    fmt::print("{}", flags.help());
+    return 0;
+  }
+  Status status = arguments.status();
+  if (status.ok()) status = complete(options);
+  if (status.ok()) status = serve_api(options);
+  return status.ok() ? 0 : fail("apiserver", status);
+}
+
+int controller_manager(const std::vector<std::string>& words) {
+  CommonOptions options;
+  FlagSet flags = common_flags("controller-manager --kubeconfig FILE [flags]", options);
+  std::string root_ca_file;
+  std::vector<std::string> selection = {"*"};
+  controllers::ControllerOptions controller_options;
+  flags.add("root-ca-file", &root_ca_file, "certificate authority published to every namespace");
+  flags.add("controllers", &selection, "controllers to run: * for all, name, -name; empty for none");
+  flags.add("node-monitor-grace-period", &controller_options.node_monitor_grace_period,
+            "silence after which a node counts as not ready");
+  flags.add("terminated-pod-gc-threshold", &controller_options.terminated_pod_gc_threshold,
+            "finished pods that are kept; 0: all");
+  int code = 0;
+  if (!parse(flags, words, options, "controller-manager", code)) return code;
+
+  std::unique_ptr<controllers::Manager> manager;
+  Status status = run_until_signal([&](std::stop_token stop) -> Status {
+    if (!root_ca_file.empty()) {
+      TRY_ASSIGN(controller_options.root_ca_pem, linux::read_file(root_ca_file));
+    }
+    TRY_ASSIGN(auto selected, controllers::select_controllers(controllers::all_controllers(),
+                                                              fmt::format("{}", fmt::join(selection, ","))));
+    TRY_ASSIGN(auto raw, connect(options, "kube-controller-manager"));
+    auto clock = real_clock();
+    manager = std::make_unique<controllers::Manager>(controllers::ControllerContext{
+        client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
+        std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, controller_options});
+    for (const auto* descriptor : selected) manager->add(*descriptor);
+    return manager->start(stop);
+  });
+  if (manager) manager->stop();
+  return status.ok() ? 0 : fail("controller-manager", status);
+}
+
+int scheduler(const std::vector<std::string>& words) {
+  CommonOptions options;
+  FlagSet flags = common_flags("scheduler --kubeconfig FILE [flags]", options);
+  scheduler::SchedulerOptions scheduler_options;
+  flags.add("scheduler-name", &scheduler_options.scheduler_name, "serves the pods whose spec.schedulerName is this");
+  int code = 0;
+  if (!parse(flags, words, options, "scheduler", code)) return code;
+
+  std::unique_ptr<trireme::scheduler::Scheduler> running;
+  Status status = run_until_signal([&](std::stop_token stop) -> Status {
+    TRY_ASSIGN(auto raw, connect(options, "kube-scheduler"));
+    auto clock = real_clock();
+    running = trireme::scheduler::Scheduler::create(
+        {client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
+         std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, scheduler_options});
+    return running->start(stop);
+  });
+  if (running) running->stop();
+  return status.ok() ? 0 : fail("scheduler", status);
+}
+
+int kubelet(const std::vector<std::string>& words) {
+  CommonOptions options;
+  FlagSet flags = common_flags("kubelet --kubeconfig FILE [flags]", options);
+  trireme::kubelet::KubeletOptions kubelet_options;
+  int port = kubelet_options.port;
+  flags.add("hostname-override", &kubelet_options.node_name, "name of this node (default: the host's name)");
+  flags.add("node-ip", &kubelet_options.node_ip, "addresses of this node");
+  flags.add("root-dir", &kubelet_options.root_dir, "folder of the pods' volumes and other state");
+  flags.add("pod-logs-dir", &kubelet_options.pod_logs_dir, "folder of the containers' logs");
+  flags.add("container-runtime-endpoint", &kubelet_options.container_runtime_endpoint, "containerd's socket");
+  flags.add("cluster-dns", &kubelet_options.cluster_dns, "addresses of the cluster's DNS server");
+  flags.add("cluster-domain", &kubelet_options.cluster_domain, "domain of the cluster");
+  flags.add("max-pods", &kubelet_options.max_pods, "pods that may run here");
+  flags.add("cgroup-root", &kubelet_options.cgroup_root, "control group below which kubepods is made");
+  flags.add("address", &kubelet_options.address, "address the server listens on");
+  flags.add("port", &port, "port of the server; 0 picks a free one");
+  flags.add("tls-cert-file", &kubelet_options.tls_cert_file, "the server's certificate");
+  flags.add("tls-private-key-file", &kubelet_options.tls_private_key_file, "its key");
+  flags.add("client-ca-file", &kubelet_options.client_ca_file, "authority of the clients' certificates");
+  flags.add("register-node", &kubelet_options.register_node, "create the Node object");
+  flags.add("register-with-taints", &kubelet_options.register_with_taints, "taints of a new node: key=value:Effect");
+  int code = 0;
+  if (!parse(flags, words, options, "kubelet", code)) return code;
+  kubelet_options.port = static_cast<uint16_t>(port);
+
+  std::unique_ptr<trireme::kubelet::Kubelet> running;
+  Status status = run_until_signal([&](std::stop_token) -> Status {
+    TRY_ASSIGN(auto raw, connect(options, "kubelet"));
+    TRY_ASSIGN(running, trireme::kubelet::Kubelet::start(std::move(kubelet_options), {raw, real_clock(), nullptr}));
+    return {};
+  });
+  running.reset();
+  return status.ok() ? 0 : fail("kubelet", status);
+}
+
+}  // namespace trireme::cmd
