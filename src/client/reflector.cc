@@ -173,8 +173,7 @@ Status Reflector::list(std::stop_token stop) {
     TRY_ASSIGN(const std::string body, client_->list(resource_, scope_.ns, options, stop));
     TRY(decode_list(body, items, version));
   }
-  replace(std::move(items));
-  reach(version);
+  replace(std::move(items), version);
   {
     const std::lock_guard lock(synced_mutex_);
     synced_ = true;
@@ -183,10 +182,11 @@ Status Reflector::list(std::stop_token stop) {
   return {};
 }
 
-void Reflector::replace(std::vector<AnyPointer> items) {
+void Reflector::replace(std::vector<AnyPointer> items, const std::string& version) {
   const std::lock_guard lock(delivery_mutex_);
   std::set<std::string> gone;
   for (std::string& key : cache_.keys()) gone.insert(gone.end(), std::move(key));
+  std::vector<std::pair<AnyPointer, AnyPointer>> changes;
   for (const AnyPointer& object : items) {
     const auto& meta = metadata(object);
     const std::string key = key_of(meta);
@@ -194,12 +194,15 @@ void Reflector::replace(std::vector<AnyPointer> items) {
     AnyPointer before = cache_.put(key, object);
     if (before && metadata(before).uid != meta.uid) {
       // Deleted and made anew while nobody watched: two events, not a change.
-      deliver(before, nullptr);
+      changes.emplace_back(std::move(before), nullptr);
       before = nullptr;
     }
-    if (!before || metadata(before).resource_version != meta.resource_version) deliver(before, object);
+    if (!before || metadata(before).resource_version != meta.resource_version) changes.emplace_back(before, object);
   }
-  for (const std::string& key : gone) deliver(cache_.remove(key), nullptr);
+  for (const std::string& key : gone) changes.emplace_back(cache_.remove(key), nullptr);
+  // A handler, and whoever it wakes, must find the cache at the version that the change belongs to.
+  reach(version);
+  for (const auto& [before, after] : changes) deliver(before, after);
 }
 
 Status Reflector::watch(std::stop_token stop) {
@@ -243,15 +246,16 @@ Status Reflector::on_event(const RawWatchEvent& event) {
     if (event.type == "DELETED") {
       // Handlers get the last state as the deletion told it, whatever the cache held.
       cache_.remove(key);
+      reach(meta.resource_version);
       deliver(object, nullptr);
     } else if (event.type == "ADDED" || event.type == "MODIFIED") {
       const AnyPointer before = cache_.put(key, object);
+      reach(meta.resource_version);
       deliver(before, object);
     } else {
       return Status::internal("unknown watch event type " + event.type);
     }
   }
-  reach(meta.resource_version);
   return {};
 }
 

@@ -67,7 +67,7 @@ class Reflector {
   Status decode_list(const std::string& body, std::vector<AnyPointer>& items, std::string& version);
   Result<AnyPointer> decode_object(std::string_view body);
   AnyPointer adopt(void* object);
-  void replace(std::vector<AnyPointer> items);
+  void replace(std::vector<AnyPointer> items, const std::string& version);
   void reach(const std::string& version);
   void deliver(const AnyPointer& before, const AnyPointer& after);
   Duration jittered(Duration base);

@@ -1,6 +1,7 @@
 #include "controllers/garbagecollector/garbage_collector.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "api/value.h"
@@ -170,8 +171,33 @@ Status GarbageCollector::finish_foreground(const ObjectPlace& place) {
               [](Metadata& metadata) { return drop_finalizer(metadata, api::metav1::kFinalizerDeleteDependents); });
 }
 
-Status GarbageCollector::orphan(const ObjectPlace& place) {
-  for (const ObjectPlace& dependent : graph_.dependents(place.uid)) {
+Result<std::set<ObjectPlace>> GarbageCollector::all_dependents(const ObjectPlace& place, const Metadata& metadata) {
+  std::set<ObjectPlace> out;
+  for (ObjectPlace& dependent : graph_.dependents(place.uid)) out.insert(std::move(dependent));
+  uint64_t version = 0;
+  std::from_chars(metadata.resource_version.data(), metadata.resource_version.data() + metadata.resource_version.size(),
+                  version);
+  for (size_t i = 0; i < resources_.size(); ++i) {
+    const api::ResourceInfo& resource = *resources_[i];
+    if (reflectors_[i]->version() >= version || (!resource.namespaced && !place.ns.empty())) continue;
+    using List = api::metav1::PartialObjectMetadataList;
+    client::ListOptions options;
+    options.metadata_only = true;
+    TRY_ASSIGN(const std::string body, client().raw().list(resource, place.ns, options));
+    TRY_ASSIGN(const List list, body.starts_with(std::string_view("k8s\0", 4)) ? api::decode_proto<List>(body)
+                                                                               : api::decode_json<List>(body));
+    for (const auto& item : list.items) {
+      const bool owned = std::ranges::any_of(item.metadata.owner_references,
+                                             [&](const OwnerReference& owner) { return owner.uid == place.uid; });
+      if (owned) out.insert({i, item.metadata.namespace_, item.metadata.name, item.metadata.uid});
+    }
+  }
+  return out;
+}
+
+Status GarbageCollector::orphan(const ObjectPlace& place, const Metadata& metadata) {
+  TRY_ASSIGN(const std::set<ObjectPlace> dependents, all_dependents(place, metadata));
+  for (const ObjectPlace& dependent : dependents) {
     TRY(edit(dependent, [&](Metadata& metadata) { return drop_owners(metadata, {place.uid}); }));
   }
   return edit(place,
@@ -233,7 +259,7 @@ Result<Outcome> GarbageCollector::reconcile(const std::string& key) {
   const auto metadata = cached(*place);
   if (!metadata) return Outcome::done();
   if (orphans_dependents(*metadata)) {
-    TRY(orphan(*place));
+    TRY(orphan(*place, *metadata));
   } else if (deletes_dependents(*metadata)) {
     TRY(finish_foreground(*place));
   } else if (!metadata->deletion_timestamp && !metadata->owner_references.empty()) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,10 @@ class GarbageCollector final : public Controller {
   Result<bool> exists(const ObjectPlace& dependent, const api::metav1::OwnerReference& owner);
   Status collect(const ObjectPlace& place, const Metadata& metadata);
   Status finish_foreground(const ObjectPlace& place);
-  Status orphan(const ObjectPlace& place);
+  Status orphan(const ObjectPlace& place, const Metadata& metadata);
+  /// The dependents the watches have shown, and those that the server lists of kinds whose watch lags behind the owner:
+  /// one that is missed here would be deleted as soon as the owner is gone.
+  Result<std::set<ObjectPlace>> all_dependents(const ObjectPlace& place, const Metadata& metadata);
   /// Reads the metadata anew, lets `change` edit owner references and finalizers, and writes them if it says so.
   Status edit(const ObjectPlace& place, const std::function<bool(Metadata&)>& change);
 
