@@ -168,10 +168,10 @@ TEST(Create, UnknownFieldsByFieldValidation) {
 
 TEST(Create, YamlAndProtobufBodies) {
   TestApiServer server;
-  Answer yaml = server.post(kMaps, "metadata:\n  name: y\ndata:\n  a: b\n", "application/yaml");
+  Answer yaml = server.post(kMaps, "metadata:\n  name: yam\ndata:\n  a: b\n", "application/yaml");
   ASSERT_EQ(yaml.status, 201) << yaml.body;
   EXPECT_EQ(yaml.at({"data", "a"}), "b");
-  Answer read = server.get(path("y"), "application/yaml");
+  Answer read = server.get(path("yam"), "application/yaml");
   EXPECT_EQ(read.headers.get("Content-Type"), "application/yaml");
   EXPECT_NE(read.body.find("data:\n  a: b\n"), std::string::npos) << read.body;
 

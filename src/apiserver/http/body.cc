@@ -120,7 +120,7 @@ Result<api::Object> from_json(RequestContext& context, std::string_view json, co
   api::Object object(expected);
   Status parsed =
       api::parse_json(expected, json, object.data(), validation == FieldValidation::kIgnore ? nullptr : &notes);
-  if (!parsed.ok()) return unusable(given, expected, parsed.message());
+  if (!parsed.ok()) return parsed;  // says so itself
   if (notes.unknown.empty() && notes.duplicate.empty()) return object;
   std::vector<std::string> problems = std::move(notes.duplicate);
   for (std::string& unknown : notes.unknown) problems.push_back(std::move(unknown));

@@ -1,4 +1,5 @@
 #include <array>
+#include <type_traits>
 
 #include "api/defaults/defaults.h"
 #include "api/types/corev1.h"
@@ -94,7 +95,11 @@ Status Registry::bootstrap() {
     auto found = storage_->get(resource, wanted.metadata.namespace_, wanted.metadata.name);
     if (!found.ok()) {
       if (!found.status().is(Reason::kNotFound)) return found.status();
-      return create(api::Object::of(std::move(wanted)));
+      if constexpr (std::is_same_v<T, corev1::Service>) return create(api::Object::of(std::move(wanted)));
+      // Written past validation, which allows no loopback addresses: on one machine alone the server may have no other.
+      wanted.metadata.uid = new_uuid();
+      wanted.metadata.creation_timestamp = api::Time(clock_->now());
+      return storage_->put(resource, api::Object::of(std::move(wanted)), 0, false).status();
     }
     return writer_
         ->edit(resource, wanted.metadata.namespace_, wanted.metadata.name, false,

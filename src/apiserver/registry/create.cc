@@ -35,13 +35,13 @@ admission::Attributes Writer::attributes_of(const WriteRequest& request, admissi
   return attributes;
 }
 
-Status Writer::check_namespace(const WriteRequest& request) {
+Status Writer::check_namespace(const WriteRequest& request, std::string_view name) {
   if (!request.resource.namespaced) return {};
   auto ns = storage_->caches().get<api::corev1::Namespace>("", request.ns);
   if (!ns.ok()) return ns.status();
   if ((*ns)->status.phase != api::corev1::kNamespaceTerminating && !(*ns)->metadata.deletion_timestamp) return {};
   Status refused = api::forbidden(
-      request.resource, request.name,
+      request.resource, name,
       fmt::format("unable to create new content in namespace {} because it is being terminated", request.ns));
   StatusDetails details = refused.details();
   details.causes.push_back({std::string(api::corev1::kNamespaceTerminatingCause),
@@ -66,7 +66,7 @@ Result<CachedPointer> Writer::create(const WriteRequest& request, api::Object ob
   metadata.deletion_timestamp.reset();
   metadata.deletion_grace_period_seconds.reset();
   metadata.self_link.clear();
-  TRY(check_namespace(request));
+  TRY(check_namespace(request, metadata.name));
 
   const api::TypeInfo& stored_type = storage_type(request.resource);
   bool generated = metadata.name.empty() && !metadata.generate_name.empty();

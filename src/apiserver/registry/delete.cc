@@ -4,6 +4,7 @@
 
 #include "api/status_convert.h"
 #include "api/types/corev1.h"
+#include "api/validation/equal.h"
 #include "apiserver/registry/writer.h"
 #include "apiserver/strategy/strategy.h"
 
@@ -108,6 +109,10 @@ Result<Writer::Deleted> Writer::remove_once(const WriteRequest& request, const a
   api::Object object = stored->object().clone();
   apply_propagation(object, options);
   if (!mark_deleted(object, options, *clock_)) return finish_removal(request, stored);
+  // Asked again for what is under way already.
+  if (api::validation::semantic_equal(object.type(), object.data(), stored->object().data())) {
+    return Deleted{stored, false};
+  }
   TRY_ASSIGN(CachedPointer marked,
              storage_->put(request.resource, std::move(object), stored->revision(), request.dry_run));
   return Deleted{marked, false};

@@ -70,7 +70,7 @@ class Writer {
   Result<CachedPointer> create_once(const WriteRequest& request, api::Object& object);
   Result<Updated> update_once(const WriteRequest& request, const Change& change, const CachedPointer& stored,
                               bool& may_retry);
-  Status check_namespace(const WriteRequest& request);
+  Status check_namespace(const WriteRequest& request, std::string_view name);
   Result<Deleted> remove_once(const WriteRequest& request, const api::metav1::DeleteOptions& options,
                               const CachedPointer& stored);
   Result<Deleted> finish_removal(const WriteRequest& request, const CachedPointer& stored);
