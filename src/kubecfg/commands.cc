@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <thread>
@@ -85,9 +84,7 @@ Result<std::string> read_config(const Options& options) {
     if (response.status != 200) return Status::not_found(fmt::format("{} answered {}", name, response.status));
     return response.body;
   }
-  std::ifstream file(name, std::ios::binary);
-  if (!file) return Status::not_found(fmt::format("cannot read {}", name));
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  return read_file(name);
 }
 
 Result<Value> read_document(const Options& options) {

@@ -25,12 +25,6 @@ std::string environment(const char* name) {
   return value != nullptr ? value : "";
 }
 
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Status::not_found("cannot read " + path);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 Status write_private_file(const std::string& path, std::string_view text) {
   // A file that exists already is made private before anything is written to it.
   int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -121,6 +115,12 @@ Result<client::ClientConfig> explicit_host(const Options& options, std::string h
 }
 
 }  // namespace
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Status::not_found("cannot read " + path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
 
 FlagSet make_flags(Options& options) {
   std::string home = environment("HOME");

@@ -48,6 +48,9 @@ struct Connection {
 };
 Result<Connection> connect(const Options& options);
 
+/// A whole file; NotFound when it cannot be read.
+Result<std::string> read_file(const std::string& path);
+
 /// Stores the namespace that later commands use.
 Status save_namespace(const Options& options, const std::string& ns);
 

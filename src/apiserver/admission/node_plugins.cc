@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "api/types/coordinationv1.h"
 #include "api/types/corev1.h"
@@ -99,6 +100,21 @@ bool kubelet_may_set(std::string_view label) {
   return std::find(std::begin(kAllowed), std::end(kAllowed), label) != std::end(kAllowed);
 }
 
+/// The labels that differ and that a kubelet may not change, joined with ", ".
+template <typename Labels>
+std::string forbidden_labels(const Labels& before, const Labels& after) {
+  std::set<std::string_view> changed;
+  for (const auto& [label, value] : after) {
+    auto old = before.find(label);
+    if (old == before.end() || old->second != value) changed.insert(label);
+  }
+  for (const auto& [label, value] : before) {
+    if (!after.contains(label)) changed.insert(label);
+  }
+  std::erase_if(changed, kubelet_may_set);
+  return fmt::format("{}", fmt::join(changed, ", "));
+}
+
 class NodeRestrictionPlugin final : public Plugin {
  public:
   explicit NodeRestrictionPlugin(std::shared_ptr<Caches> caches) : caches_(std::move(caches)) {}
@@ -127,14 +143,12 @@ class NodeRestrictionPlugin final : public Plugin {
     if (before != nullptr && !same_taints(before->spec.taints, updated->spec.taints)) {
       return refuse(attributes, node, "is not allowed to modify taints");
     }
-    for (const auto& [label, value] : updated->metadata.labels) {
-      if (before != nullptr) {
-        auto old = before->metadata.labels.find(label);
-        if (old != before->metadata.labels.end() && old->second == value) continue;
-      }
-      if (!kubelet_may_set(label)) {
-        return refuse(attributes, node, fmt::format("is not allowed to set the following labels: {}", label));
-      }
+    static const decltype(updated->metadata.labels) none;
+    std::string labels = forbidden_labels(before != nullptr ? before->metadata.labels : none, updated->metadata.labels);
+    if (!labels.empty()) {
+      return refuse(attributes, node,
+                    fmt::format("is not allowed to {}: {}",
+                                before != nullptr ? "modify labels" : "set the following labels", labels));
     }
     return {};
   }
@@ -143,9 +157,18 @@ class NodeRestrictionPlugin final : public Plugin {
     if (attributes.operation == Operation::kCreate && attributes.subresource.empty()) {
       const Pod* pod = attributes.object->as<Pod>();
       if (!pod->metadata.annotations.contains(std::string(kMirrorAnnotation))) {
-        return refuse(attributes, node, "can only create mirror pods");
+        return forbidden(attributes,
+                         fmt::format("pod does not have \"{}\" annotation, node \"{}\" can only create mirror "
+                                     "pods",
+                                     kMirrorAnnotation, node));
       }
-      if (pod->spec.node_name != node) return refuse(attributes, node, "can only create pods bound to itself");
+      if (pod->spec.node_name != node) {
+        return refuse(attributes, node, "can only create pods with spec.nodeName set to itself");
+      }
+      // Or a node could read whatever object it names, by way of the node authorizer.
+      if (std::string_view used = authz::object_used_by(*pod); !used.empty()) {
+        return refuse(attributes, node, fmt::format("can not create pods that reference {}", used));
+      }
       return {};
     }
     auto pod = caches_->get<Pod>(attributes.ns, attributes.name);

@@ -106,7 +106,15 @@ class ServiceAccountPlugin final : public Plugin {
     }
     bool secret = std::any_of(pod->spec.volumes.begin(), pod->spec.volumes.end(),
                               [](const Volume& volume) { return static_cast<bool>(volume.volume_source.secret); });
-    return secret ? forbidden(attributes, "a mirror pod may not reference secrets") : Status();
+    if (secret) return forbidden(attributes, "a mirror pod may not reference secrets");
+    for (const Volume& volume : pod->spec.volumes) {
+      if (!volume.volume_source.projected) continue;
+      for (const auto& source : volume.volume_source.projected->sources) {
+        if (!source.service_account_token) continue;
+        return forbidden(attributes, "a mirror pod may not use ServiceAccountToken volume projections");
+      }
+    }
+    return {};
   }
 
  private:

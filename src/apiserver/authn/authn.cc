@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "apiserver/authn/bearer.h"
+
 namespace trireme::apiserver::authn {
 
 bool UserInfo::in_group(std::string_view group) const {
@@ -23,6 +25,8 @@ class AnyOf : public Authenticator {
       if (!user.ok() && failure.ok()) failure = user.status();
     }
     if (!failure.ok()) return failure;
+    // Whoever sends a token means to be somebody: answered 401, not taken for an anonymous caller.
+    if (bearer_token(request)) return Status::unauthorized("invalid bearer token: no authenticator knows it");
     return std::optional<UserInfo>();
   }
 

@@ -39,7 +39,7 @@ class Authenticator {
 };
 
 /// Tries several authenticators in order; the first user wins. A failure is returned only when none recognised the
-/// request.
+/// request; a bearer token that nobody knows is one.
 std::shared_ptr<Authenticator> any_of(std::vector<std::shared_ptr<Authenticator>> authenticators);
 
 /// What a service account token is bound to and for whom it is made (TokenRequest).

@@ -26,7 +26,7 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-/// The fields of one comma-separated line, of which some are quoted.
+/// The fields of one comma-separated line, of which some are quoted; none at all when a quote is not closed.
 std::vector<std::string> fields_of(std::string_view line) {
   std::vector<std::string> fields(1);
   bool quoted = false;
@@ -39,6 +39,7 @@ std::vector<std::string> fields_of(std::string_view line) {
       fields.back() += c;
     }
   }
+  if (quoted) return {};
   for (std::string& field : fields) field = trim(field);
   return fields;
 }

@@ -170,7 +170,13 @@ Result<std::optional<UserInfo>> ServiceAccountAuthenticator::authenticate_token(
   }
   if (std::string_view node_name = text_at(claims, {"kubernetes.io", "node", "name"}); !node_name.empty()) {
     user.extra["authentication.kubernetes.io/node-name"] = {std::string(node_name)};
-    if (auto node_uid = text_at(claims, {"kubernetes.io", "node", "uid"}); !node_uid.empty()) {
+    auto node_uid = text_at(claims, {"kubernetes.io", "node", "uid"});
+    // A pod's token tells its node for information only; the pod decides how long that token is good.
+    if (claims.at_path({"kubernetes.io", "pod"}) == nullptr) {
+      auto node = caches_->get<api::corev1::Node>("", node_name);
+      if (!node.ok() || (*node)->metadata.uid != node_uid) return invalid_token("the node of the token is gone");
+    }
+    if (!node_uid.empty()) {
       user.extra["authentication.kubernetes.io/node-uid"] = {std::string(node_uid)};
     }
   }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apiserver/authn/authn.h"
+#include "apiserver/authz/node.h"
 
 namespace trireme::apiserver::authz {
 namespace {
@@ -258,6 +259,8 @@ std::vector<ClusterRole> bootstrap_cluster_roles() {
                     rule(kRead, "storage.k8s.io", "storageclasses"), events()}),
       cluster_role("system:node-problem-detector",
                    {rule("get", "core", "nodes"), rule("patch", "core", "nodes/status"), events()}),
+      // For clusters without the node authorizer; nobody is bound to it.
+      cluster_role("system:node", node_rules()),
       cluster_role("system:node-proxier",
                    {rule("list watch", "core", "services endpoints"), rule("get list watch", "core", "nodes"),
                     rule("list watch", "discovery.k8s.io", "endpointslices"), events()}),
@@ -286,6 +289,7 @@ std::vector<ClusterRoleBinding> bootstrap_cluster_role_bindings() {
       cluster_binding("system:discovery", {authenticated}),
       cluster_binding("system:basic-user", {authenticated}),
       cluster_binding("system:public-info-viewer", {authenticated, unauthenticated}),
+      cluster_binding("system:node", {}),
       cluster_binding("system:node-proxier", {user_subject("system:kube-proxy")}),
       cluster_binding("system:kube-controller-manager", {user_subject("system:kube-controller-manager")}),
       cluster_binding("system:kube-scheduler", {user_subject("system:kube-scheduler")}),

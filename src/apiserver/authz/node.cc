@@ -24,6 +24,20 @@ PolicyRule rule(std::vector<std::string> verbs, std::string group, std::vector<s
   return result;
 }
 
+/// Calls `test` with every container of the pod, whatever its kind; true as soon as it returns true.
+template <typename Test>
+bool any_container(const Pod& pod, Test test) {
+  auto matches = [&](const auto& container) { return test(container.env, container.env_from); };
+  return std::any_of(pod.spec.containers.begin(), pod.spec.containers.end(), matches) ||
+         std::any_of(pod.spec.init_containers.begin(), pod.spec.init_containers.end(), matches) ||
+         std::any_of(
+             pod.spec.ephemeral_containers.begin(), pod.spec.ephemeral_containers.end(), [&](const auto& container) {
+               return test(container.ephemeral_container_common.env, container.ephemeral_container_common.env_from);
+             });
+}
+
+}  // namespace
+
 std::vector<PolicyRule> node_rules() {
   return {
       rule({"create"}, "authentication.k8s.io", {"tokenreviews"}),
@@ -49,82 +63,95 @@ std::vector<PolicyRule> node_rules() {
   };
 }
 
-/// Calls `test` with every container of the pod, whatever its kind; true as soon as it returns true.
-template <typename Test>
-bool any_container(const Pod& pod, Test test) {
-  auto matches = [&](const auto& container) { return test(container.env, container.env_from); };
-  return std::any_of(pod.spec.containers.begin(), pod.spec.containers.end(), matches) ||
-         std::any_of(pod.spec.init_containers.begin(), pod.spec.init_containers.end(), matches) ||
-         std::any_of(
-             pod.spec.ephemeral_containers.begin(), pod.spec.ephemeral_containers.end(), [&](const auto& container) {
-               return test(container.ephemeral_container_common.env, container.ephemeral_container_common.env_from);
-             });
-}
-
-}  // namespace
-
 std::string node_of_user(const authn::UserInfo& user) {
   if (!user.name.starts_with(kUserPrefix) || !user.in_group(kNodesGroup)) return {};
   return user.name.substr(kUserPrefix.size());
 }
 
-bool pod_uses_secret(const Pod& pod, std::string_view name) {
+namespace {
+
+/// Calls `test` with the name of every secret the pod's spec uses; true as soon as it returns true.
+template <typename Test>
+bool any_secret(const Pod& pod, Test test) {
   for (const auto& reference : pod.spec.image_pull_secrets) {
-    if (reference.name == name) return true;
+    if (test(reference.name)) return true;
   }
   for (const auto& volume : pod.spec.volumes) {
     const auto& source = volume.volume_source;
-    if (source.secret && source.secret->secret_name == name) return true;
+    if (source.secret && test(source.secret->secret_name)) return true;
     if (source.projected) {
       for (const auto& part : source.projected->sources) {
-        if (part.secret && part.secret->local_object_reference.name == name) return true;
+        if (part.secret && test(part.secret->local_object_reference.name)) return true;
       }
     }
-    if (source.csi && source.csi->node_publish_secret_ref && source.csi->node_publish_secret_ref->name == name)
+    if (source.csi && source.csi->node_publish_secret_ref && test(source.csi->node_publish_secret_ref->name)) {
       return true;
+    }
   }
   return any_container(pod, [&](const auto& env, const auto& env_from) {
     for (const auto& variable : env) {
       const auto& from = variable.value_from;
-      if (from && from->secret_key_ref && from->secret_key_ref->local_object_reference.name == name) return true;
+      if (from && from->secret_key_ref && test(from->secret_key_ref->local_object_reference.name)) return true;
     }
     for (const auto& source : env_from) {
-      if (source.secret_ref && source.secret_ref->local_object_reference.name == name) return true;
+      if (source.secret_ref && test(source.secret_ref->local_object_reference.name)) return true;
     }
     return false;
   });
 }
 
-bool pod_uses_config_map(const Pod& pod, std::string_view name) {
+/// The same for config maps.
+template <typename Test>
+bool any_config_map(const Pod& pod, Test test) {
   for (const auto& volume : pod.spec.volumes) {
     const auto& source = volume.volume_source;
-    if (source.config_map && source.config_map->local_object_reference.name == name) return true;
+    if (source.config_map && test(source.config_map->local_object_reference.name)) return true;
     if (source.projected) {
       for (const auto& part : source.projected->sources) {
-        if (part.config_map && part.config_map->local_object_reference.name == name) return true;
+        if (part.config_map && test(part.config_map->local_object_reference.name)) return true;
       }
     }
   }
   return any_container(pod, [&](const auto& env, const auto& env_from) {
     for (const auto& variable : env) {
       const auto& from = variable.value_from;
-      if (from && from->config_map_key_ref && from->config_map_key_ref->local_object_reference.name == name)
-        return true;
+      if (from && from->config_map_key_ref && test(from->config_map_key_ref->local_object_reference.name)) return true;
     }
     for (const auto& source : env_from) {
-      if (source.config_map_ref && source.config_map_ref->local_object_reference.name == name) return true;
+      if (source.config_map_ref && test(source.config_map_ref->local_object_reference.name)) return true;
     }
     return false;
   });
 }
 
-bool pod_uses_claim(const Pod& pod, std::string_view name) {
+/// The same for claims, those made for ephemeral volumes included.
+template <typename Test>
+bool any_claim(const Pod& pod, Test test) {
   for (const auto& volume : pod.spec.volumes) {
     const auto& source = volume.volume_source;
-    if (source.persistent_volume_claim && source.persistent_volume_claim->claim_name == name) return true;
-    if (source.ephemeral && pod.metadata.name + "-" + volume.name == name) return true;
+    if (source.persistent_volume_claim && test(source.persistent_volume_claim->claim_name)) return true;
+    if (source.ephemeral && test(pod.metadata.name + "-" + volume.name)) return true;
   }
   return false;
+}
+
+auto equals(std::string_view name) {
+  return [name](std::string_view used) { return used == name; };
+}
+
+}  // namespace
+
+bool pod_uses_secret(const Pod& pod, std::string_view name) { return any_secret(pod, equals(name)); }
+bool pod_uses_config_map(const Pod& pod, std::string_view name) { return any_config_map(pod, equals(name)); }
+bool pod_uses_claim(const Pod& pod, std::string_view name) { return any_claim(pod, equals(name)); }
+
+std::string_view object_used_by(const Pod& pod) {
+  auto any = [](std::string_view) { return true; };
+  if (!pod.spec.service_account_name.empty()) return "a service account";
+  if (any_secret(pod, any)) return "secrets";
+  if (any_config_map(pod, any)) return "configmaps";
+  if (any_claim(pod, any)) return "persistentvolumeclaims";
+  return {};
 }
 
 NodeAuthorizer::NodeAuthorizer(std::shared_ptr<Caches> caches) : caches_(std::move(caches)), rules_(node_rules()) {}

@@ -12,6 +12,9 @@
 
 namespace trireme::apiserver::authz {
 
+/// What the role system:node allows.
+std::vector<api::rbacv1::PolicyRule> node_rules();
+
 /// The node a user is the kubelet of ("system:node:NAME" in the group system:nodes), or empty.
 std::string node_of_user(const authn::UserInfo& user);
 
@@ -19,6 +22,8 @@ std::string node_of_user(const authn::UserInfo& user);
 bool pod_uses_secret(const api::corev1::Pod& pod, std::string_view name);
 bool pod_uses_config_map(const api::corev1::Pod& pod, std::string_view name);
 bool pod_uses_claim(const api::corev1::Pod& pod, std::string_view name);
+/// "a service account", "secrets", "configmaps" or "persistentvolumeclaims" when the pod's spec uses any; else empty.
+std::string_view object_used_by(const api::corev1::Pod& pod);
 
 /// What kubelets may do: a fixed list, and of secrets, config maps, claims and tokens only those that a pod bound to
 /// the node uses, so that a stolen node gives away no more than its own pods.

@@ -94,20 +94,23 @@ Result<std::shared_ptr<const RbacAuthorizer::Index>> RbacAuthorizer::build(std::
     const std::string& ns = metadata.namespace_;
     auto found = rules.find(reference.kind + " " + (reference.kind == "Role" ? ns : "") + "/" + reference.name);
     if (found == rules.end()) return;  // a binding to a role that is not there grants nothing
-    auto grant = std::make_shared<Grant>();
-    grant->binding = fmt::format("{} \"{}{}{}\"", kind, metadata.name, ns.empty() ? "" : "/", ns);
-    grant->role = fmt::format("{} \"{}\"", reference.kind, reference.name);
-    grant->namespace_ = ns;
-    grant->rules = found->second;
+    Grant grant;
+    grant.binding = fmt::format("{} \"{}{}{}\"", kind, metadata.name, ns.empty() ? "" : "/", ns);
+    grant.role = fmt::format("{} \"{}\"", reference.kind, reference.name);
+    grant.namespace_ = ns;
+    grant.rules = found->second;
     for (const Subject& subject : subjects) {
-      if (subject.kind == "User") {
-        index->users[subject.name][ns].push_back(grant);
-      } else if (subject.kind == "Group") {
-        index->groups[subject.name][ns].push_back(grant);
-      } else if (subject.kind == "ServiceAccount") {
+      GrantsBySubject& grants = subject.kind == "Group" ? index->groups : index->users;
+      std::string name = subject.name;
+      grant.subject = fmt::format("{} \"{}\"", subject.kind, subject.name);
+      if (subject.kind == "ServiceAccount") {
         const std::string& account_ns = subject.namespace_.empty() ? ns : subject.namespace_;
-        index->users[fmt::format("system:serviceaccount:{}:{}", account_ns, subject.name)][ns].push_back(grant);
+        name = fmt::format("system:serviceaccount:{}:{}", account_ns, subject.name);
+        grant.subject = fmt::format("ServiceAccount \"{}/{}\"", subject.name, account_ns);
+      } else if (subject.kind != "User" && subject.kind != "Group") {
+        continue;
       }
+      grants[name][ns].push_back(std::make_shared<const Grant>(grant));
     }
   };
   TRY_ASSIGN(auto cluster_bindings, caches_->list<ClusterRoleBinding>());
@@ -148,7 +151,7 @@ Decision RbacAuthorizer::authorize(const Attributes& attributes) {
   bool allowed = visit_grants(**current, attributes.user, attributes.namespace_, [&](const Grant& grant) {
     for (const PolicyRule& rule : *grant.rules) {
       if (!rule_allows(rule, attributes)) continue;
-      reason = fmt::format("RBAC: allowed by {} of {}", grant.binding, grant.role);
+      reason = fmt::format("RBAC: allowed by {} of {} to {}", grant.binding, grant.role, grant.subject);
       return true;
     }
     return false;
@@ -164,9 +167,9 @@ UserRules RbacAuthorizer::rules_for(const authn::UserInfo& user, std::string_vie
     result.evaluation_error = current.status().message();
     return result;
   }
-  std::set<const Grant*> seen;
+  std::set<std::string_view> seen;  // a user may be bound by name and by several groups
   visit_grants(**current, user, ns, [&](const Grant& grant) {
-    if (!seen.insert(&grant).second) return false;
+    if (!seen.insert(grant.binding).second) return false;
     for (const PolicyRule& rule : *grant.rules) {
       if (!rule.resources.empty()) {
         result.resources.push_back({rule.verbs, rule.api_groups, rule.resources, rule.resource_names});

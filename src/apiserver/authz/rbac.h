@@ -28,10 +28,11 @@ class RbacAuthorizer final : public Authorizer {
   UserRules rules_for(const authn::UserInfo& user, std::string_view ns) override;
 
  private:
-  /// One binding as its subjects see it.
+  /// One binding as one of its subjects sees it.
   struct Grant {
     std::string binding;     ///< For reasons: `ClusterRoleBinding "x"`.
     std::string role;        ///< `ClusterRole "y"`
+    std::string subject;     ///< `User "z"`
     std::string namespace_;  ///< Empty: everywhere.
     std::shared_ptr<const std::vector<api::rbacv1::PolicyRule>> rules;
   };

@@ -177,8 +177,8 @@ Result<Value> endpoints_to_v1(const Value& legacy) {
 /// Thousandths of a core, as a number or as text of (fractional) cores; bytes as a number.
 Value capacity_of(std::string_view name, const Value& value) {
   if (!value.is_number()) return value;
-  auto amount = static_cast<int64_t>(value.as_double());
-  return name == "cpu" ? fmt::format("{}m", amount) : fmt::format("{}", amount);
+  std::string amount = api::to_json(value);
+  return name == "cpu" ? amount + "m" : amount;
 }
 
 Result<Value> minion_to_v1(const Value& legacy) {
@@ -395,6 +395,7 @@ void minion_from_v1(const Value& object, Value& legacy) {
   Value conditions = Value::array();
   if (const Value* list = status.find("conditions"); list != nullptr && list->is_array()) {
     for (const Value& each : list->as_array()) {
+      if (!each.is_object()) continue;
       Value condition = each;
       condition.erase("type");
       move_member(each, "type", condition, "kind");

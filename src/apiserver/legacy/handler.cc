@@ -55,6 +55,14 @@ void fail(net::Exchange& exchange, Version version, const Status& status) {
 
 Status unknown_path() { return Status::not_found("the server could not find the requested resource"); }
 
+/// The verbs of that API. Today's others are refused: above all a DELETE without an id, which would now delete all.
+Status check_verb(const Target& target, std::string_view method) {
+  bool one = !target.id.empty();
+  bool known = method == "GET" || (method == "POST" && !one) || ((method == "PUT" || method == "DELETE") && one);
+  if (known && !(target.watch && method != "GET")) return {};
+  return {Reason::kMethodNotAllowed, "the server does not allow this method on the requested resource"};
+}
+
 class Handler final : public PathHandler {
  public:
   explicit Handler(ApiServer& server) : server_(server) {}
@@ -80,6 +88,9 @@ class Handler final : public PathHandler {
     }
     const Kind* kind = find_kind(target.resource);
     if (kind == nullptr) return unknown_path();
+    TRY(check_verb(target, request.method));
+    // An id that leaves no name can name nothing, and must not address the whole collection.
+    if (!target.id.empty() && name_of_id(target.id).empty()) return api::not_found({"", target.resource}, target.id);
     TRY_ASSIGN(net::Request translated, translate(request, *kind, target));
     if (request.method == "POST" || request.method == "PUT") {
       TRY(translate_body(call, *kind, target, translated));
@@ -98,7 +109,7 @@ class Handler final : public PathHandler {
     if (path[1] == "v1beta2") target.version = Version::kV1Beta2;
     path.erase(path.begin(), path.begin() + 2);
     for (const auto& [name, value] : net::parse_query(request.query())) {
-      if (name == "namespace") target.ns = value;
+      if (name == "namespace" && !value.empty()) target.ns = value;
       if (name == "labels") target.labels = value;
       if (name == "fields") target.fields = value;
       if (name == "resourceVersion") target.resource_version = value;
@@ -136,13 +147,19 @@ class Handler final : public PathHandler {
       path += "/namespaces/" + net::percent_encode(target.ns.value_or("default"));
     }
     path += fmt::format("/{}", kind.v1_resource);
-    if (!target.id.empty()) path += "/" + net::percent_encode(name_of_id(target.id));
+    std::string fields;
+    if (!target.fields.empty()) {
+      TRY_ASSIGN(fields, field_selector_to_v1(kind, target.fields));
+    }
+    if (std::string name = name_of_id(target.id); !name.empty() && target.watch) {
+      // Today one object is watched as a list of one.
+      fields += (fields.empty() ? "metadata.name=" : ",metadata.name=") + name;
+    } else if (!name.empty()) {
+      path += "/" + net::percent_encode(name);
+    }
     std::vector<std::string> query;
     if (!target.labels.empty()) query.push_back("labelSelector=" + net::percent_encode(target.labels));
-    if (!target.fields.empty()) {
-      TRY_ASSIGN(std::string fields, field_selector_to_v1(kind, target.fields));
-      query.push_back("fieldSelector=" + net::percent_encode(fields));
-    }
+    if (!fields.empty()) query.push_back("fieldSelector=" + net::percent_encode(fields));
     if (target.watch) query.emplace_back("watch=true");
     if (!target.resource_version.empty() && target.resource_version != "0") {
       query.push_back("resourceVersion=" + net::percent_encode(target.resource_version));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -22,6 +23,12 @@ Result<Value> number(const Value& value, const std::string& path) {
     if (error == std::errc() && end == text.data() + text.size()) return Value(parsed);
   }
   return Status::bad_request(fmt::format("{}: \"{}\" is not a number", path, value.string_or_empty()));
+}
+
+/// The whole part of a number, within what an int64_t holds.
+int64_t whole(const Value& number) {
+  constexpr double kLimit = 9e18;
+  return number.is_int() ? number.as_int() : static_cast<int64_t>(std::clamp(number.as_double(), -kLimit, kLimit));
 }
 
 /// A port by number (also as text) or by name.
@@ -113,18 +120,18 @@ Status add_limits(const Value& legacy, Value& container, const std::string& path
   Value limits = Value::object();
   if (const Value* cpu = legacy.find("cpu"); cpu != nullptr && !cpu->is_null()) {
     TRY_ASSIGN(Value parsed, number(*cpu, path + ".cpu"));
-    if (parsed.as_double() > 0) limits["cpu"] = fmt::format("{}m", static_cast<int64_t>(parsed.as_double()));
+    if (parsed.as_double() > 0) limits["cpu"] = fmt::format("{}m", whole(parsed));
   }
   if (const Value* memory = legacy.find("memory"); memory != nullptr && !memory->is_null()) {
     TRY_ASSIGN(Value parsed, number(*memory, path + ".memory"));
-    if (parsed.as_double() > 0) limits["memory"] = fmt::format("{}", static_cast<int64_t>(parsed.as_double()));
+    if (parsed.as_double() > 0) limits["memory"] = fmt::format("{}", whole(parsed));
   }
   if (const Value* resources = legacy.find("resources"); resources != nullptr && resources->is_object()) {
     container["resources"] = *resources;
   }
   if (!limits.as_object().empty()) {
     Value& stored = container["resources"]["limits"];
-    if (stored.is_null()) stored = Value::object();
+    if (!stored.is_object()) stored = Value::object();
     for (auto& [name, value] : limits.as_object()) stored[name] = std::move(value);
   }
   return {};
@@ -263,6 +270,7 @@ Value legacy_container(const Value& container, Version version) {
 Value legacy_volume(const Value& volume) {
   Value result = Value::object();
   Value source = Value::object();
+  if (!volume.is_object()) return result;
   for (const auto& [name, value] : volume.as_object()) {
     if (name == "name") {
       result["name"] = value;
