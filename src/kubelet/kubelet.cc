@@ -59,6 +59,7 @@ class KubeletImpl final : public Kubelet {
     probes_.stop();
     statuses_.stop();
     pool_.shut_down();
+    objects_.stop();  // its watches call the manager, which goes before it
   }
 
   Status begin() {

@@ -11,7 +11,7 @@ ObjectSource::ObjectSource(client::Client client, std::shared_ptr<Clock> clock,
                            std::function<void(const std::string&)> on_change)
     : client_(std::move(client)), clock_(std::move(clock)), on_change_(std::move(on_change)) {}
 
-ObjectSource::~ObjectSource() {
+void ObjectSource::stop() {
   std::map<Key, Entry> ending;
   {
     std::lock_guard lock(mutex_);

@@ -22,7 +22,7 @@ class ObjectSource {
  public:
   /// `on_change` gets the uid of every pod that refers to an object that changed, appeared or went; it only enqueues.
   ObjectSource(client::Client client, std::shared_ptr<Clock> clock, std::function<void(const std::string&)> on_change);
-  ~ObjectSource();
+  ~ObjectSource() { stop(); }
 
   /// NotFound when there is none; it is watched all the same.
   Result<std::shared_ptr<const api::corev1::ConfigMap>> config_map(const std::string& pod_uid, const std::string& ns,
@@ -31,6 +31,8 @@ class ObjectSource {
                                                             const std::string& name);
   /// The pod refers to nothing any more.
   void release(const std::string& pod_uid);
+  /// Ends every watch; `on_change` is not called after it.
+  void stop();
 
  private:
   struct Key {
