@@ -55,11 +55,15 @@ std::unique_ptr<FTS, FtsCloser> open_tree(const std::string& path) {
 Status errno_status(std::string_view action, std::string_view path, int error) {
   std::string message = std::string(action) + " " + std::string(path) + ": " + std::strerror(error);
   switch (error) {
-    case ENOENT: return Status::not_found(std::move(message));
-    case EEXIST: return {Reason::kAlreadyExists, std::move(message)};
+    case ENOENT:
+      return Status::not_found(std::move(message));
+    case EEXIST:
+      return {Reason::kAlreadyExists, std::move(message)};
     case EACCES:
-    case EPERM: return {Reason::kForbidden, std::move(message)};
-    default: return Status::internal(std::move(message));
+    case EPERM:
+      return {Reason::kForbidden, std::move(message)};
+    default:
+      return Status::internal(std::move(message));
   }
 }
 
@@ -150,13 +154,16 @@ Status remove_tree(const std::string& path) {
   };
   while (FTSENT* entry = ::fts_read(tree.get())) {
     switch (entry->fts_info) {
-      case FTS_D: break;
+      case FTS_D:
+        break;
       case FTS_DP:
         if (::rmdir(entry->fts_accpath) != 0) note(entry->fts_path, errno);
         break;
       case FTS_DNR:
       case FTS_ERR:
-      case FTS_NS: note(entry->fts_path, entry->fts_errno); break;
+      case FTS_NS:
+        note(entry->fts_path, entry->fts_errno);
+        break;
       default:
         if (::unlink(entry->fts_accpath) != 0) note(entry->fts_path, errno);
     }
