@@ -5,6 +5,6 @@
 namespace trireme {
 
 /// What every component says of itself: the Kubernetes release whose API it speaks, marked as Trireme's.
-inline constexpr std::string_view kVersion = "v1.32.3+trireme";
+inline constexpr std::string_view kVersion = "v1.32.4+trireme";
 
 }  // namespace trireme

@@ -56,7 +56,4 @@ struct KubeletOptions {
   int32_t node_lease_duration_seconds = 40;
 };
 
-/// The version the node reports, equal to the API's level.
-inline constexpr const char* kKubeletVersion = "v1.32.3";
-
 }  // namespace trireme::kubelet

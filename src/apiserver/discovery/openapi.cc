@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "apiserver/http/version.h"
+#include "base/version.h"
 
 namespace trireme::apiserver {
 
@@ -54,11 +55,11 @@ void serve_v2(RequestContext& context) {
   for (const AcceptClause& clause : parse_accept(context.request().headers.get("Accept"))) {
     if (clause.type == kSwaggerProto || clause.type == kSwaggerProtoAnswer) {
       return send(context, kSwaggerProtoAnswer,
-                  documents().get("v2.proto", [] { return api::openapi_v2_proto(kGitVersion); }));
+                  documents().get("v2.proto", [] { return api::openapi_v2_proto(kVersion); }));
     }
     if (matches(clause, kJsonMedia)) break;
   }
-  send(context, kJsonMedia, documents().get("v2", [] { return api::openapi_v2_json(kGitVersion); }));
+  send(context, kJsonMedia, documents().get("v2", [] { return api::openapi_v2_json(kVersion); }));
 }
 
 }  // namespace
@@ -70,7 +71,7 @@ bool serve_openapi(RequestContext& context) {
     return true;
   }
   if (path == "/openapi/v3") {
-    send(context, kJsonMedia, documents().get("v3", [] { return api::openapi_v3_index(kGitVersion); }));
+    send(context, kJsonMedia, documents().get("v3", [] { return api::openapi_v3_index(kVersion); }));
     return true;
   }
   constexpr std::string_view prefix = "/openapi/v3/";
@@ -79,7 +80,7 @@ bool serve_openapi(RequestContext& context) {
   for (const api::OpenApiGroupVersion& each : api::openapi_v3_group_versions()) {
     if (each.path != path) continue;
     send(context, kJsonMedia,
-         documents().get(each.path, [&] { return api::openapi_v3(each.group, each.version, kGitVersion); }));
+         documents().get(each.path, [&] { return api::openapi_v3(each.group, each.version, kVersion); }));
     return true;
   }
   return false;

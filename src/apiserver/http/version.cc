@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sys/utsname.h>
 
+#include "base/version.h"
+
 namespace trireme::apiserver {
 
 std::string version_document() {
@@ -21,7 +23,7 @@ std::string version_document() {
   "compiler": "gcc",
   "platform": "linux/{}"
 }})",
-                     kGitVersion, architecture);
+                     kVersion, architecture);
 }
 
 }  // namespace trireme::apiserver

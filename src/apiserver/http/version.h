@@ -8,8 +8,6 @@
 namespace trireme::apiserver {
 
 inline constexpr std::string_view kJsonMedia = "application/json";
-/// The Kubernetes release whose API this is, with the project's own mark.
-inline constexpr std::string_view kGitVersion = "v1.32.4+trireme";
 
 /// The JSON of /version.
 std::string version_document();

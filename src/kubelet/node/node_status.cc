@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/codec.h"
+#include "base/version.h"
 
 namespace trireme::kubelet {
 namespace {
@@ -165,8 +166,8 @@ NodeStatus make_node_status(const NodeFacts& facts, const NodeStatus& before) {
   info.kernel_version = facts.machine.kernel_version;
   info.os_image = facts.machine.os_image;
   info.container_runtime_version = facts.runtime.runtime_name + "://" + facts.runtime.runtime_version;
-  info.kubelet_version = kKubeletVersion;
-  info.kube_proxy_version = kKubeletVersion;
+  info.kubelet_version = kVersion;
+  info.kube_proxy_version = kVersion;
   info.operating_system = "linux";
   info.architecture = facts.machine.architecture;
   status.images = image_list(facts.images);
