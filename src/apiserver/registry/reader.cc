@@ -232,7 +232,8 @@ void Reader::watch(const std::shared_ptr<RequestContext>& context, const api::Re
     options.bookmarks = query.flag("allowWatchBookmarks");
     options.exchange = context->exchange();
     options.scope = selection.scope();
-    if (!context->info.name.empty() && options.scope.key.empty()) {
+    bool one_object = !context->info.name.empty() && (!resource.namespaced || !context->info.ns.empty());
+    if (one_object && options.scope.key.empty()) {
       // /watch/…/name, and a name in the field selector, mean the same.
       options.scope.key = options.scope.key_prefix + context->info.name;
     }
