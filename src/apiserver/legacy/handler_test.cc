@@ -178,8 +178,9 @@ TEST_F(HandlerTest, WatchesSpeakTheOldWords) {
   create("pods", pod("second"));
   EXPECT_EQ(member(one.next(), "id"), "second");
 
-  auto other_form = server_.watch("/api/v1beta2/pods?watch=true&fields=name%3Dthird");
+  auto other_form = server_.watch("/api/v1beta2/pods?watch=true&namespace=default&fields=name%3Dthird");
   create("pods", pod("third"));
+  EXPECT_EQ(other_form.status(), 200);
   EXPECT_EQ(member(other_form.next(), "apiVersion"), "v1beta2");
 }
 
