@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "api/value.h"
-#include "apiserver/registry/base64.h"
 #include "apiserver/strategy/strategy.h"
+#include "net/jwt.h"
 
 namespace trireme::apiserver {
 
@@ -51,12 +51,12 @@ std::string ContinueToken::encode() const {
   std::string json = fmt::format(R"({{"v":"meta.k8s.io/v1","rv":{},"start":)", revision);
   api::append_json_string(start, json);
   json += '}';
-  return base64url_encode(json);
+  return net::base64url_encode(json);
 }
 
 Result<ContinueToken> ContinueToken::decode(std::string_view token) {
   Status bad = Status::bad_request("continue key is not valid");
-  auto json = base64url_decode(token);
+  auto json = net::base64url_decode(token);
   if (!json) return bad;
   auto value = api::parse_value(*json);
   if (!value.ok() || !value->is_object()) return bad;

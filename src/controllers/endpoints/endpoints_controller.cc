@@ -51,17 +51,7 @@ std::vector<EndpointSubset> endpoint_subsets(const Service& service, std::span<c
     address.hostname = endpoint_hostname(*pod, service);
     if (!pod->spec.node_name.empty()) address.node_name = pod->spec.node_name;
     address.target_ref = pod_reference(*pod);
-    std::vector<EndpointPort> ports;
-    for (const auto& service_port : service.spec.ports) {
-      const auto number = target_port(*pod, service_port);
-      if (!number) continue;
-      EndpointPort port;
-      port.name = service_port.name;
-      port.port = *number;
-      port.protocol = service_port.protocol;
-      port.app_protocol = service_port.app_protocol;
-      ports.push_back(std::move(port));
-    }
+    std::vector<EndpointPort> ports = endpoint_ports<EndpointPort>(*pod, service);
     // Without ports an address is of use only to the names of a headless service.
     if (ports.empty() && !(service.spec.ports.empty() && is_headless(service))) continue;
     std::ranges::sort(ports, {}, key_of_port);

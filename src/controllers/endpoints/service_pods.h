@@ -20,6 +20,22 @@ bool has_endpoint(const api::corev1::Pod& pod, bool with_terminating);
 /// The pod's port that the service port points at, by number or by name and protocol; nothing when it has none.
 std::optional<int32_t> target_port(const api::corev1::Pod& pod, const api::corev1::ServicePort& port);
 
+/// The pod's ports behind the service's, in the service's order; `Port` is the EndpointPort of Endpoints or of slices.
+template <typename Port>
+std::vector<Port> endpoint_ports(const api::corev1::Pod& pod, const api::corev1::Service& service) {
+  std::vector<Port> ports;
+  for (const auto& service_port : service.spec.ports) {
+    const std::optional<int32_t> number = target_port(pod, service_port);
+    if (!number) continue;
+    Port& port = ports.emplace_back();
+    port.name = service_port.name;
+    port.port = *number;
+    port.protocol = service_port.protocol;
+    port.app_protocol = service_port.app_protocol;
+  }
+  return ports;
+}
+
 /// The name under which a headless service makes the pod known; empty for none.
 std::string endpoint_hostname(const api::corev1::Pod& pod, const api::corev1::Service& service);
 

@@ -112,17 +112,7 @@ std::vector<SliceGroup> slice_groups(const Service& service, std::span<const Pod
       if (!has_endpoint(*pod, /*with_terminating=*/true)) continue;
       const std::string address = pod_address(*pod, family);
       if (address.empty()) continue;
-      std::vector<EndpointPort> ports;
-      for (const auto& service_port : service.spec.ports) {
-        const auto number = target_port(*pod, service_port);
-        if (!number) continue;
-        EndpointPort port;
-        port.name = service_port.name;
-        port.port = *number;
-        port.protocol = service_port.protocol;
-        port.app_protocol = service_port.app_protocol;
-        ports.push_back(std::move(port));
-      }
+      std::vector<EndpointPort> ports = endpoint_ports<EndpointPort>(*pod, service);
       if (ports.empty() && !(service.spec.ports.empty() && is_headless(service))) continue;
       Endpoint endpoint;
       endpoint.addresses = {address};

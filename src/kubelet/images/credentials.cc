@@ -1,29 +1,17 @@
 #include "kubelet/images/credentials.h"
 
 #include <fnmatch.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <map>
 
 #include "api/value.h"
+#include "base/base64.h"
 
 namespace trireme::kubelet {
 namespace {
 
 using api::Value;
-
-std::string decode_base64(std::string_view text) {
-  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-  if (text.size() % 4 != 0 || text.size() > 65536) return {};
-  std::string out(text.size() / 4 * 3, '\0');
-  int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                             reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (size < 0) return {};
-  size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-  out.resize(static_cast<size_t>(size) - padding);
-  return out;
-}
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -49,7 +37,7 @@ void add_logins(const Value& logins, std::map<std::string, cri::AuthConfig, std:
     login.password = member(entry, "password");
     login.identity_token = member(entry, "identitytoken");
     login.registry_token = member(entry, "registrytoken");
-    if (std::string pair = decode_base64(member(entry, "auth")); !pair.empty()) {
+    if (std::string pair = base64_decode(member(entry, "auth")).value_or(""); !pair.empty()) {
       size_t colon = pair.find(':');
       if (colon != std::string::npos) {
         login.username = pair.substr(0, colon);
