@@ -1,0 +1,137 @@
+// The server as a cluster runs it: tokens and certificates, node and role authorizers, the default admission plugins.
+
+#include <gtest/gtest.h>
+
+#include "api/value.h"
+#include "apiserver/admission/plugins.h"
+#include "apiserver/api_server.h"
+#include "apiserver/authn/bearer.h"
+#include "apiserver/authn/service_account.h"
+#include "apiserver/authn/x509.h"
+#include "apiserver/authz/bootstrap_policy.h"
+#include "apiserver/authz/node.h"
+#include "apiserver/authz/rbac.h"
+#include "net/x509.h"
+#include "store/memory_store.h"
+#include "support/virtual_clock.h"
+
+namespace trireme::apiserver {
+namespace {
+
+class DefaultChainTest : public testing::Test {
+ protected:
+  DefaultChainTest() {
+    Options options;
+    options.clock = std::make_shared<test::VirtualClock>();
+    options.store = store::memory_store(options.clock);
+    options.caches = std::make_shared<Caches>(CachesOptions{.store = options.store, .clock = options.clock});
+    authn::ServiceAccountOptions tokens;
+    static const std::string key = *net::generate_key();
+    tokens.signing_key_pem = key;
+    tokens.clock = options.clock;
+    options.token_issuer = *authn::service_account_issuer(tokens);
+    options.authenticator = authn::any_of({std::make_shared<authn::X509Authenticator>(),
+                                           *authn::TokenFileAuthenticator::parse("t0ken,jane,u1"),
+                                           *authn::ServiceAccountAuthenticator::create(tokens, options.caches)});
+    options.authorizer =
+        authz::union_of({authz::masters_authorizer(), std::make_shared<authz::NodeAuthorizer>(options.caches),
+                         std::make_shared<authz::RbacAuthorizer>(options.caches)});
+    options.admission = admission::default_chain(options.caches);
+    server_ = *ApiServer::create(std::move(options));
+    EXPECT_TRUE(authz::reconcile_bootstrap_policy(*server_, {}).ok());
+  }
+
+  /// Sends as the holder of a certificate for `name`, or with a bearer token when it begins with "Bearer ".
+  net::Response send(const std::string& who, std::string method, std::string target, std::string body = {},
+                     std::vector<std::string> groups = {}) {
+    net::Request request;
+    request.method = std::move(method);
+    request.target = std::move(target);
+    request.body = std::move(body);
+    net::Peer peer;
+    if (who.starts_with("Bearer ")) {
+      request.headers.set("Authorization", who);
+    } else if (!who.empty()) {
+      peer.certificate = net::CertificateSubject{who, std::move(groups)};
+    }
+    auto response = net::in_process_transport(*server_, std::move(peer))->round_trip(request);
+    EXPECT_TRUE(response.ok());
+    return response.ok() ? std::move(*response) : net::Response();
+  }
+  net::Response admin(std::string method, std::string target, std::string body = {}) {
+    return send("admin", std::move(method), std::move(target), std::move(body), {"system:masters"});
+  }
+  net::Response kubelet(std::string method, std::string target, std::string body = {}) {
+    return send("system:node:n1", std::move(method), std::move(target), std::move(body), {"system:nodes"});
+  }
+  static std::string text(const net::Response& response, std::initializer_list<std::string_view> path) {
+    auto value = api::parse_value(response.body);
+    const api::Value* found = value.ok() ? value->at_path(path) : nullptr;
+    return found != nullptr ? std::string(found->string_or_empty()) : std::string();
+  }
+
+  std::unique_ptr<ApiServer> server_;
+};
+
+constexpr const char* kPods = "/api/v1/namespaces/default/pods";
+
+TEST_F(DefaultChainTest, CallersAreKnownOrRefused) {
+  EXPECT_EQ(send("", "GET", "/version").status, 200) << "anybody may ask for the version";
+  net::Response anonymous = send("", "GET", kPods);
+  EXPECT_EQ(anonymous.status, 403);
+  EXPECT_EQ(text(anonymous, {"message"}),
+            "pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\" in API group \"\" in the "
+            "namespace \"default\"");
+  EXPECT_EQ(send("Bearer stale", "GET", "/version").status, 401) << "a wrong token is worse than none";
+  EXPECT_EQ(send("Bearer t0ken", "GET", kPods).status, 403);
+  EXPECT_EQ(admin("GET", kPods).status, 200);
+}
+
+TEST_F(DefaultChainTest, APodGetsAnAccountWhoseTokenSpeaksForIt) {
+  const std::string pod = R"({"metadata":{"name":"web"},"spec":{"containers":[{"name":"c","image":"i"}]}})";
+  net::Response early = admin("POST", kPods, pod);
+  EXPECT_EQ(early.status, 403);
+  EXPECT_EQ(text(early, {"message"}),
+            "pods \"web\" is forbidden: error looking up service account default/default: serviceaccount \"default\" "
+            "not found");
+  const std::string accounts = "/api/v1/namespaces/default/serviceaccounts";
+  ASSERT_EQ(admin("POST", accounts, R"({"metadata":{"name":"default"}})").status, 201);
+  net::Response created = admin("POST", kPods, pod);
+  ASSERT_EQ(created.status, 201) << created.body;
+  EXPECT_EQ(text(created, {"spec", "containers", "0", "volumeMounts", "0", "mountPath"}),
+            "/var/run/secrets/kubernetes.io/serviceaccount");
+  EXPECT_EQ(text(created, {"spec", "tolerations", "0", "key"}), "node.kubernetes.io/not-ready");
+  EXPECT_EQ(text(created, {"spec", "preemptionPolicy"}), "PreemptLowerPriority");
+
+  net::Response issued = admin("POST", accounts + "/default/token",
+                               R"({"spec":{"boundObjectRef":{"apiVersion":"v1","kind":"Pod","name":"web"}}})");
+  ASSERT_EQ(issued.status, 201) << issued.body;
+  const std::string bearer = "Bearer " + text(issued, {"status", "token"});
+  EXPECT_EQ(text(send(bearer, "GET", kPods), {"message"}),
+            "pods is forbidden: User \"system:serviceaccount:default:default\" cannot list resource \"pods\" in API "
+            "group \"\" in the namespace \"default\"");
+  const std::string rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings";
+  ASSERT_EQ(admin("POST", rbac,
+                  R"({"metadata":{"name":"viewers"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io",
+                      "kind":"ClusterRole","name":"view"},"subjects":[{"kind":"ServiceAccount","name":"default",
+                      "namespace":"default"}]})")
+                .status,
+            201);
+  EXPECT_EQ(send(bearer, "GET", kPods).status, 200);
+  EXPECT_EQ(send(bearer, "GET", "/api/v1/namespaces/default/secrets").status, 403) << "view shows no secrets";
+  EXPECT_EQ(send(bearer, "GET", "/api/v1/namespaces/kube-system/pods").status, 403);
+}
+
+TEST_F(DefaultChainTest, AKubeletRegistersAndServesItsOwnNode) {
+  net::Response registered = kubelet("POST", "/api/v1/nodes", R"({"metadata":{"name":"n1"}})");
+  ASSERT_EQ(registered.status, 201) << registered.body;
+  EXPECT_EQ(text(registered, {"spec", "taints", "0", "key"}), "node.kubernetes.io/not-ready");
+  EXPECT_EQ(kubelet("POST", "/api/v1/nodes", R"({"metadata":{"name":"n2"}})").status, 403);
+  const std::string leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+  EXPECT_EQ(kubelet("POST", leases, R"({"metadata":{"name":"n1"},"spec":{"holderIdentity":"n1"}})").status, 201);
+  EXPECT_EQ(kubelet("POST", leases, R"({"metadata":{"name":"n2"},"spec":{"holderIdentity":"n2"}})").status, 403);
+  EXPECT_EQ(kubelet("GET", "/api/v1/namespaces/default/secrets/any").status, 403);
+}
+
+}  // namespace
+}  // namespace trireme::apiserver
