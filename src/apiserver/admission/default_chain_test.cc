@@ -133,5 +133,33 @@ TEST_F(DefaultChainTest, AKubeletRegistersAndServesItsOwnNode) {
   EXPECT_EQ(kubelet("GET", "/api/v1/namespaces/default/secrets/any").status, 403);
 }
 
+TEST_F(DefaultChainTest, AKubeletGetsTokensForItsOwnPodsOnly) {
+  const std::string accounts = "/api/v1/namespaces/default/serviceaccounts";
+  ASSERT_EQ(admin("POST", accounts, R"({"metadata":{"name":"default"}})").status, 201);
+  auto pod_on = [&](const std::string& name, const std::string& node) {
+    net::Response created = admin("POST", kPods,
+                                  R"({"metadata":{"name":")" + name + R"("},"spec":{"nodeName":")" + node +
+                                      R"(","containers":[{"name":"c","image":"i"}]}})");
+    EXPECT_EQ(created.status, 201) << created.body;
+    return text(created, {"metadata", "uid"});
+  };
+  const std::string own = pod_on("own", "n1");
+  const std::string other = pod_on("other", "n2");
+  auto ask = [&](const std::string& bound) {
+    return kubelet("POST", accounts + "/default/token", R"({"spec":{)" + bound + "}}");
+  };
+  auto bound_to = [](const std::string& name, const std::string& uid) {
+    return R"("boundObjectRef":{"apiVersion":"v1","kind":"Pod","name":")" + name + R"(","uid":")" + uid + R"("})";
+  };
+  EXPECT_EQ(ask(bound_to("own", own)).status, 201);
+  EXPECT_EQ(text(ask(""), {"message"}),
+            "serviceaccounts \"default\" is forbidden: node \"n1\" requested token not bound to a pod");
+  EXPECT_EQ(ask(bound_to("own", "")).status, 403);
+  EXPECT_EQ(ask(bound_to("own", other)).status, 403);
+  EXPECT_EQ(text(ask(bound_to("other", other)), {"message"}),
+            "serviceaccounts \"default\" is forbidden: node \"n1\" requested token bound to a pod scheduled on a "
+            "different node");
+}
+
 }  // namespace
 }  // namespace trireme::apiserver

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "api/types/authenticationv1.h"
 #include "api/types/coordinationv1.h"
 #include "api/types/corev1.h"
 #include "apiserver/admission/plugins.h"
@@ -11,9 +12,11 @@
 namespace trireme::apiserver::admission {
 namespace {
 
+using api::authenticationv1::TokenRequest;
 using api::coordinationv1::Lease;
 using api::corev1::Node;
 using api::corev1::Pod;
+using api::corev1::ServiceAccount;
 using api::corev1::Taint;
 using api::corev1::Toleration;
 
@@ -126,6 +129,7 @@ class NodeRestrictionPlugin final : public Plugin {
     if (attributes.resource->type == &api::type_info<Node>()) return admit_node(node, attributes);
     if (attributes.resource->type == &api::type_info<Pod>()) return admit_pod(node, attributes);
     if (attributes.resource->type == &api::type_info<Lease>()) return admit_lease(node, attributes);
+    if (attributes.resource->type == &api::type_info<ServiceAccount>()) return admit_token(node, attributes);
     return {};
   }
 
@@ -178,6 +182,26 @@ class NodeRestrictionPlugin final : public Plugin {
                     attributes.operation == Operation::kDelete
                         ? "can only delete pods with spec.nodeName set to itself"
                         : "can only update pod status for pods with spec.nodeName set to itself");
+    }
+    return {};
+  }
+
+  /// A kubelet gets tokens only for pods that run on its node, and bound to them.
+  Status admit_token(const std::string& node, const Attributes& attributes) {
+    const TokenRequest* request = attributes.object != nullptr ? attributes.object->as<TokenRequest>() : nullptr;
+    if (attributes.subresource != "token" || request == nullptr) return {};
+    const auto& bound = request->spec.bound_object_ref;
+    if (!bound || bound->kind != "Pod" || bound->api_version != "v1" || bound->name.empty()) {
+      return refuse(attributes, node, "requested token not bound to a pod");
+    }
+    if (bound->uid.empty()) return refuse(attributes, node, "requested token with a pod binding without a uid");
+    auto pod = caches_->get<Pod>(attributes.ns, bound->name);
+    if (!pod.ok()) return pod.status();
+    if ((*pod)->metadata.uid != bound->uid) {
+      return refuse(attributes, node, "requested token bound to a pod of another uid");
+    }
+    if ((*pod)->spec.node_name != node) {
+      return refuse(attributes, node, "requested token bound to a pod scheduled on a different node");
     }
     return {};
   }

@@ -35,6 +35,13 @@ admission::Attributes Writer::attributes_of(const WriteRequest& request, admissi
   return attributes;
 }
 
+Status Writer::admit_body(const WriteRequest& request, api::Object& body) {
+  admission::Attributes attributes = attributes_of(request, admission::Operation::kCreate);
+  attributes.object = &body;
+  TRY(admission_.admit(attributes));
+  return admission_.validate(attributes);
+}
+
 Status Writer::check_namespace(const WriteRequest& request, std::string_view name) {
   if (!request.resource.namespaced) return {};
   auto ns = storage_->caches().get<api::corev1::Namespace>("", request.ns);

@@ -84,6 +84,9 @@ void Registry::bind(const Context& context) {
     if (binding.target.name.empty()) {
       return api::invalid("", "Binding", name, {api::field_error::required("target.name")});
     }
+    request->name = name;
+    request->subresource = "binding";
+    TRY(writer_->admit_body(*request, body));
     return writer_
         ->edit(pods(), request->ns, name, request->dry_run,
                [&](api::Object& object) -> Status {

@@ -63,6 +63,8 @@ void Registry::issue_token(const Context& context) {
   auto run = [&]() -> Result<TokenRequest> {
     TRY_ASSIGN(api::Object body,
                decode_body(*context, context->exchange()->take_body(), api::type_info<TokenRequest>()));
+    TRY_ASSIGN(WriteRequest admitted, write_request(context, api::resource_of<api::corev1::ServiceAccount>()));
+    TRY(writer_->admit_body(admitted, body));
     TokenRequest request = std::move(*body.as<TokenRequest>());
     const std::string& ns = context->info.ns;
     TRY_ASSIGN(auto account, options_.caches->get<api::corev1::ServiceAccount>(ns, context->info.name));

@@ -64,6 +64,9 @@ class Writer {
   Result<CachedPointer> edit(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
                              bool dry_run, const std::function<Status(api::Object& object)>& change);
 
+  /// Admission of a body that is posted to a subresource and not stored itself (bindings, token requests).
+  Status admit_body(const WriteRequest& request, api::Object& body);
+
   Storage& storage() { return *storage_; }
 
  private:
