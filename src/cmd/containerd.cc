@@ -138,12 +138,12 @@ Result<std::unique_ptr<Containerd>> Containerd::start(const ContainerdOptions& o
         sizeof sockaddr_un::sun_path - sizeof ".ttrpc" - 1, containerd->socket_, containerd->socket_.size()));
   }
   TRY(linux::make_dirs(options.folder, 0711));
+  TRY(write_mirrors(options));  // read at each pull, so that they hold for a running containerd too
   containerd->pid_ = running_containerd(options.folder);
   if (containerd->pid_ != 0) {
     containerd->taken_over_ = true;
     return containerd;
   }
-  TRY(write_mirrors(options));
   std::string configuration_file = options.folder + "/config.toml";
   TRY(linux::replace_file(configuration_file, configuration(options, containerd->socket_), 0644));
   ::unlink(containerd->socket_.c_str());
