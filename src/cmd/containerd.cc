@@ -140,10 +140,7 @@ Result<std::unique_ptr<Containerd>> Containerd::start(const ContainerdOptions& o
   TRY(linux::make_dirs(options.folder, 0711));
   TRY(write_mirrors(options));  // read at each pull, so that they hold for a running containerd too
   containerd->pid_ = running_containerd(options.folder);
-  if (containerd->pid_ != 0) {
-    containerd->taken_over_ = true;
-    return containerd;
-  }
+  if (containerd->pid_ != 0) return containerd;
   std::string configuration_file = options.folder + "/config.toml";
   TRY(linux::replace_file(configuration_file, configuration(options, containerd->socket_), 0644));
   ::unlink(containerd->socket_.c_str());

@@ -28,7 +28,6 @@ class Containerd {
   static Result<std::unique_ptr<Containerd>> start(const ContainerdOptions& options);
 
   std::string endpoint() const { return "unix://" + socket_; }
-  bool taken_over() const { return taken_over_; }
   /// Blocks until it accepts connections.
   Status wait_ready(Duration timeout);
   /// Ends containerd; containers go on under their shims.
@@ -40,7 +39,6 @@ class Containerd {
   std::string log_file_;
   std::string pid_file_;
   pid_t pid_ = 0;
-  bool taken_over_ = false;
 };
 
 /// The process id of the containerd that runs on `folder`'s configuration, 0 when none does.
