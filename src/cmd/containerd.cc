@@ -38,7 +38,7 @@ std::string_view snapshotter(const std::string& folder) {
   return "overlayfs";
 }
 
-std::string quoted(std::string_view text) {
+std::string toml_string(std::string_view text) {
   std::string result = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') result += '\\';
@@ -76,12 +76,13 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = {registries}
 )",
-      fmt::arg("root", quoted(options.folder + "/root")), fmt::arg("state", quoted(options.folder + "/state")),
-      fmt::arg("socket", quoted(socket)), fmt::arg("sandbox", quoted(options.sandbox_image)),
-      fmt::arg("restrict", !may_lower_oom_score()), fmt::arg("snapshotter", quoted(snapshotter(options.folder))),
-      fmt::arg("cni_programs", quoted(options.cni_program_folder)),
-      fmt::arg("cni_configuration", quoted(options.cni_config_folder)),
-      fmt::arg("registries", quoted(options.folder + "/registries")));
+      fmt::arg("root", toml_string(options.folder + "/root")),
+      fmt::arg("state", toml_string(options.folder + "/state")), fmt::arg("socket", toml_string(socket)),
+      fmt::arg("sandbox", toml_string(options.sandbox_image)), fmt::arg("restrict", !may_lower_oom_score()),
+      fmt::arg("snapshotter", toml_string(snapshotter(options.folder))),
+      fmt::arg("cni_programs", toml_string(options.cni_program_folder)),
+      fmt::arg("cni_configuration", toml_string(options.cni_config_folder)),
+      fmt::arg("registries", toml_string(options.folder + "/registries")));
 }
 
 /// containerd's per-host files: the mirror is asked first, then the host itself.
@@ -93,7 +94,7 @@ Status write_mirrors(const ContainerdOptions& options) {
     TRY(linux::replace_file(
         folder + "/hosts.toml",
         fmt::format("server = \"https://{}\"\n\n[host.{}]\n  capabilities = [\"pull\", \"resolve\"]\n", server,
-                    quoted(url)),
+                    toml_string(url)),
         0644));
   }
   return {};

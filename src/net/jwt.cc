@@ -74,7 +74,7 @@ bool signature_fits(std::string_view message, std::string_view signature, EVP_PK
 }
 
 /// A JSON string literal.
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -160,7 +160,7 @@ Result<std::string> sign_jwt(std::string_view claims_json, std::string_view key_
   const std::string_view algorithm = algorithm_of(key.get());
   if (algorithm.empty()) return Status::bad_request("tokens are signed with RSA or P-256 keys");
   const std::string header = id.empty() ? fmt::format(R"({{"alg":"{}"}})", algorithm)
-                                        : fmt::format(R"({{"alg":"{}","kid":{}}})", algorithm, quoted(id));
+                                        : fmt::format(R"({{"alg":"{}","kid":{}}})", algorithm, json_string(id));
   std::string token = base64url_encode(header) + "." + base64url_encode(claims_json);
   const DigestContextPtr context(EVP_MD_CTX_new());
   size_t size = 0;
@@ -218,11 +218,12 @@ Result<std::string> public_key_jwk(std::string_view key_pem, std::string_view id
     return base64url_encode(bytes);
   };
   if (algorithm == "RS256") {
-    return fmt::format(R"({{"use":"sig","kty":"RSA","kid":{},"alg":"RS256","n":"{}","e":"{}"}})", quoted(id),
+    return fmt::format(R"({{"use":"sig","kty":"RSA","kid":{},"alg":"RS256","n":"{}","e":"{}"}})", json_string(id),
                        number(OSSL_PKEY_PARAM_RSA_N, 0), number(OSSL_PKEY_PARAM_RSA_E, 0));
   }
-  return fmt::format(R"({{"use":"sig","kty":"EC","kid":{},"crv":"P-256","alg":"ES256","x":"{}","y":"{}"}})", quoted(id),
-                     number(OSSL_PKEY_PARAM_EC_PUB_X, kCoordinate), number(OSSL_PKEY_PARAM_EC_PUB_Y, kCoordinate));
+  return fmt::format(R"({{"use":"sig","kty":"EC","kid":{},"crv":"P-256","alg":"ES256","x":"{}","y":"{}"}})",
+                     json_string(id), number(OSSL_PKEY_PARAM_EC_PUB_X, kCoordinate),
+                     number(OSSL_PKEY_PARAM_EC_PUB_Y, kCoordinate));
 }
 
 }  // namespace trireme::net

@@ -535,7 +535,7 @@ void api_service_create(const apiregistrationv1::APIService& object, ErrorList& 
   const std::string wanted = spec.version + "." + spec.group;
   if (object.metadata.name != wanted) {
     errors.invalid(Path("metadata.name"), object.metadata.name,
-                   "must be `spec.version+\".\"+spec.group`: " + quoted(wanted));
+                   "must be `spec.version+\".\"+spec.group`: " + go_quote(wanted));
   }
   if (!spec.group.empty()) check_dns_subdomain(spec.group, at.child("group"), errors);
   errors.invalid_each(at.child("version"), spec.version, check_dns1035_label(spec.version));

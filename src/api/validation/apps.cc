@@ -282,7 +282,7 @@ BadValue shown_labels(const Map<std::string>& labels) {
   std::string out = "map[string]string{";
   for (const auto& [key, value] : labels) {
     if (!out.ends_with('{')) out += ", ";
-    out += quoted(key) + ":" + quoted(value);
+    out += go_quote(key) + ":" + go_quote(value);
   }
   return BadValue::raw(out + "}");
 }
@@ -295,16 +295,16 @@ BadValue shown_selector(const metav1::LabelSelector& selector) {
   out += "{";
   for (const auto& requirement : selector.match_expressions) {
     if (!out.ends_with('{')) out += ", ";
-    out += fmt::format("v1.LabelSelectorRequirement{{Key:{}, Operator:{}, Values:{}}}", quoted(requirement.key),
-                       quoted(requirement.operator_), BadValue(requirement.values).text());
+    out += fmt::format("v1.LabelSelectorRequirement{{Key:{}, Operator:{}, Values:{}}}", go_quote(requirement.key),
+                       go_quote(requirement.operator_), BadValue(requirement.values).text());
   }
   return BadValue::raw(out + "}}");
 }
 
 BadValue shown(const IntOrString& value) {
-  return BadValue::raw(
-      value.is_string() ? fmt::format("intstr.IntOrString{{Type:1, IntVal:0, StrVal:{}}}", quoted(value.string_value()))
-                        : std::to_string(value.int_value()));
+  return BadValue::raw(value.is_string() ? fmt::format("intstr.IntOrString{{Type:1, IntVal:0, StrVal:{}}}",
+                                                       go_quote(value.string_value()))
+                                         : std::to_string(value.int_value()));
 }
 
 void check_template_selector(const Box<metav1::LabelSelector>& selector, const corev1::PodTemplateSpec& pod_template,

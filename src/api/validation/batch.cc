@@ -152,7 +152,7 @@ void job_create(const batchv1::Job& object, ErrorList& errors) {
     const std::string last = fmt::format("{}-{}", object.metadata.name, *spec.completions - 1);
     for (const auto& problem : name_problems(NameRule::kLabel, last)) {
       errors.invalid(Path("metadata.name"), object.metadata.name,
-                     fmt::format("will not able to create pod with invalid DNS label {}: {}", quoted(last), problem));
+                     fmt::format("will not able to create pod with invalid DNS label {}: {}", go_quote(last), problem));
       break;
     }
   }

@@ -61,7 +61,7 @@ void controller_spec(const corev1::ReplicationControllerSpec& spec, const Path& 
     std::string shown = "map[string]string{";
     for (const auto& [key, value] : pod.metadata.labels) {
       if (!shown.ends_with('{')) shown += ", ";
-      shown += quoted(key) + ":" + quoted(value);
+      shown += go_quote(key) + ":" + go_quote(value);
     }
     errors.invalid(path.child("metadata", "labels"), BadValue::raw(shown + "}"),
                    "`selector` does not match template `labels`");

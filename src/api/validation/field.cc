@@ -9,12 +9,10 @@
 
 namespace trireme::api::validation {
 
-std::string quoted(std::string_view text) { return go_quote(text); }
-
 BadValue::BadValue(const std::vector<std::string>& list) : text_("[]string{") {
   for (size_t i = 0; i < list.size(); ++i) {
     if (i > 0) text_ += ", ";
-    text_ += quoted(list[i]);
+    text_ += go_quote(list[i]);
   }
   text_ += "}";
 }
@@ -47,7 +45,7 @@ void ErrorList::not_supported(const Path& at, const BadValue& value, Supported s
   std::string detail;
   for (std::string_view each : supported) {
     detail += detail.empty() ? "supported values: " : ", ";
-    detail += quoted(each);
+    detail += go_quote(each);
   }
   add("FieldValueNotSupported", at, "Unsupported value: " + value.text(), detail);
 }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/status_convert.h"
 #include "base/status.h"
 
 /// Field paths and the list of field errors that every validator appends to. The texts are those that clients see in
@@ -42,15 +43,12 @@ class Path {
   std::string text_;
 };
 
-/// `text` as Go's %q prints it.
-std::string quoted(std::string_view text);
-
 /// The offending value as an error prints it: strings quoted, numbers and booleans bare.
 class BadValue {
  public:
-  BadValue(std::string_view text) : text_(quoted(text)) {}                    // NOLINT: implicit by intent
-  BadValue(const std::string& text) : text_(quoted(text)) {}                  // NOLINT
-  BadValue(const char* text) : text_(quoted(text)) {}                         // NOLINT
+  BadValue(std::string_view text) : text_(go_quote(text)) {}                  // NOLINT: implicit by intent
+  BadValue(const std::string& text) : text_(go_quote(text)) {}                // NOLINT
+  BadValue(const char* text) : text_(go_quote(text)) {}                       // NOLINT
   BadValue(std::same_as<bool> auto flag) : text_(flag ? "true" : "false") {}  // NOLINT
   template <std::integral T>
   requires(!std::same_as<T, bool>) BadValue(T number) : text_(std::to_string(number)) {}  // NOLINT

@@ -535,9 +535,9 @@ void check_ephemeral_containers_update(const corev1::Pod& updated, const corev1:
     const auto found = std::find_if(now.begin(), now.end(),
                                     [&](const auto& each) { return each.ephemeral_container_common.name == name; });
     if (found == now.end()) {
-      errors.forbidden(path, fmt::format("existing ephemeral containers {} may not be removed\n", quoted(name)));
+      errors.forbidden(path, fmt::format("existing ephemeral containers {} may not be removed\n", go_quote(name)));
     } else if (!semantic_equal(before, *found)) {
-      errors.forbidden(path, fmt::format("existing ephemeral containers {} may not be changed\n{}", quoted(name),
+      errors.forbidden(path, fmt::format("existing ephemeral containers {} may not be changed\n{}", go_quote(name),
                                          describe_changes(type_info<corev1::EphemeralContainer>(), &before, &*found)));
     }
   }

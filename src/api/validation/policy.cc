@@ -330,7 +330,7 @@ void request_status(const certificatesv1::CertificateSigningRequest& updated,
                           before.type == certificatesv1::kCertificateDenied ||
                           before.type == certificatesv1::kCertificateFailed;
     if (decision && seen.count(before.type) == 0) {
-      errors.forbidden(at, fmt::format("updates may not remove a condition of type {}", quoted(before.type)));
+      errors.forbidden(at, fmt::format("updates may not remove a condition of type {}", go_quote(before.type)));
     }
   }
   if (!old.status.certificate.empty() && updated.status.certificate != old.status.certificate) {

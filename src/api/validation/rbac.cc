@@ -105,8 +105,8 @@ void check_binding_update(const Binding& updated, const Binding& old, bool names
   if (!semantic_equal(updated.role_ref, old.role_ref)) {
     const auto& role = updated.role_ref;
     errors.invalid(Path("roleRef"),
-                   BadValue::raw("rbac.RoleRef{APIGroup:" + quoted(role.api_group) + ", Kind:" + quoted(role.kind) +
-                                 ", Name:" + quoted(role.name) + "}"),
+                   BadValue::raw("rbac.RoleRef{APIGroup:" + go_quote(role.api_group) + ", Kind:" + go_quote(role.kind) +
+                                 ", Name:" + go_quote(role.name) + "}"),
                    "cannot change roleRef");
   }
 }

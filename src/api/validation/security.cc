@@ -364,7 +364,7 @@ void check_profile_annotations(const Map<std::string>& annotations, const corev1
       if (!found) errors.invalid(at.key(key), name, "container not found");
       if (!profile.empty() && profile != "runtime/default" && profile != "unconfined" &&
           !profile.starts_with(kLocalhost)) {
-        errors.invalid(at.key(key), profile, "invalid AppArmor profile name: " + quoted(profile));
+        errors.invalid(at.key(key), profile, "invalid AppArmor profile name: " + go_quote(profile));
       }
     }
   }

@@ -335,7 +335,7 @@ void check_volume_source(const corev1::VolumeSource& source, std::string_view vo
     if (!pod_name.empty() && !volume_name.empty()) {
       const std::string claim_name = fmt::format("{}-{}", pod_name, volume_name);
       for (const auto& problem : name_problems(NameRule::kSubdomain, claim_name)) {
-        errors.invalid(at.child("name"), volume_name, fmt::format("PVC name {}: {}", quoted(claim_name), problem));
+        errors.invalid(at.child("name"), volume_name, fmt::format("PVC name {}: {}", go_quote(claim_name), problem));
       }
     }
   });

@@ -18,8 +18,8 @@ namespace trireme::apiserver::strategy {
 namespace {
 
 using namespace api;  // NOLINT: kinds of several groups
+using api::go_quote;
 using validation::Path;
-using validation::quoted;
 using Warnings = std::vector<std::string>;
 
 struct Deprecated {
@@ -126,8 +126,9 @@ void warn_fraction(const Map<Quantity>& list, const Path& at, Warnings& out) {
   for (const char* name : {"memory", "ephemeral-storage"}) {
     const auto quantity = list.find(name);
     if (quantity == list.end() || quantity->second.milli_value() % 1000 == 0) continue;
-    warn(out, at.key(name),
-         fmt::format("fractional byte value {} is invalid, must be an integer", quoted(quantity->second.to_string())));
+    warn(
+        out, at.key(name),
+        fmt::format("fractional byte value {} is invalid, must be an integer", go_quote(quantity->second.to_string())));
   }
 }
 
@@ -139,8 +140,9 @@ void warn_env(const Env& env, const Path& at, Warnings& out) {
     // X=$(X)more extends the earlier value; anything else hides it.
     const std::string reference = "$(" + env[i].name + ")";
     if (env[i].value_from || env[i].value == reference || env[i].value.find(reference) == std::string::npos) {
-      warn(out, at.index(i),
-           fmt::format("hides previous definition of {}, which may be dropped when using apply", quoted(env[i].name)));
+      warn(
+          out, at.index(i),
+          fmt::format("hides previous definition of {}, which may be dropped when using apply", go_quote(env[i].name)));
     }
   }
 }
@@ -174,14 +176,14 @@ void warn_duplicates(const corev1::PodSpec& spec, const Path& at, Warnings& out)
   std::set<std::string_view> seen;
   for (size_t i = 0; i < spec.host_aliases.size(); ++i) {
     if (!seen.insert(spec.host_aliases[i].ip).second) {
-      warn(out, at.child("hostAliases").index(i).child("ip"), "duplicate ip " + quoted(spec.host_aliases[i].ip));
+      warn(out, at.child("hostAliases").index(i).child("ip"), "duplicate ip " + go_quote(spec.host_aliases[i].ip));
     }
   }
   seen.clear();
   for (size_t i = 0; i < spec.image_pull_secrets.size(); ++i) {
     const std::string& name = spec.image_pull_secrets[i].name;
     const Path path = at.child("imagePullSecrets").index(i).child("name");
-    if (!seen.insert(name).second) warn(out, path, "duplicate name " + quoted(name));
+    if (!seen.insert(name).second) warn(out, path, "duplicate name " + go_quote(name));
     if (name.empty()) warn(out, path, "invalid empty name \"\"");
   }
 }
@@ -251,7 +253,7 @@ void warn_ingress(const networkingv1::Ingress& ingress, Warnings& out) {
   constexpr std::string_view kClass = "kubernetes.io/ingress.class";
   if (ingress.metadata.annotations.contains(kClass) && !ingress.spec.ingress_class_name) {
     out.push_back(
-        fmt::format("annotation {} is deprecated, please use 'spec.ingressClassName' instead", quoted(kClass)));
+        fmt::format("annotation {} is deprecated, please use 'spec.ingressClassName' instead", go_quote(kClass)));
   }
 }
 
@@ -259,7 +261,7 @@ void warn_claim_size(const corev1::PersistentVolumeClaimSpec& spec, const Path& 
   const auto size = spec.resources.requests.find("storage");
   if (size == spec.resources.requests.end() || size->second.milli_value() % 1000 == 0) return;
   warn(out, at.child("resources", "requests").key("storage"),
-       fmt::format("fractional byte value {} is invalid, must be an integer", quoted(size->second.to_string())));
+       fmt::format("fractional byte value {} is invalid, must be an integer", go_quote(size->second.to_string())));
 }
 
 void warn_volume(const corev1::PersistentVolume& volume, Warnings& out) {

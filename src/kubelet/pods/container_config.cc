@@ -68,7 +68,7 @@ bool any_privileged(const Pod& pod) {
   return false;
 }
 
-std::string quoted(const std::string& text) { return fmt::format("\"{}\"", text); }
+std::string in_quotes(const std::string& text) { return fmt::format("\"{}\"", text); }
 
 /// Checks runAsNonRoot against who the process would run as.
 Status check_non_root(const ContainerInputs& inputs, bool non_root, std::optional<int64_t> user) {
@@ -348,10 +348,10 @@ Result<cri::ContainerConfig> make_container_config(const ContainerInputs& inputs
     std::string ports;
     for (const auto& port : container.ports) {
       if (!ports.empty()) ports += ',';
-      std::string name = port.name.empty() ? "" : fmt::format("\"name\":{},", quoted(port.name));
+      std::string name = port.name.empty() ? "" : fmt::format("\"name\":{},", in_quotes(port.name));
       std::string host = port.host_port == 0 ? "" : fmt::format("\"hostPort\":{},", port.host_port);
       ports += fmt::format("{{{}{}\"containerPort\":{},\"protocol\":{}}}", name, host, port.container_port,
-                           quoted(port.protocol));
+                           in_quotes(port.protocol));
     }
     config.annotations[std::string(labels::kContainerPorts)] = "[" + ports + "]";
   }
