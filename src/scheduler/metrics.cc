@@ -40,7 +40,8 @@ std::string Metrics::print(std::string_view profile) const {
   constexpr std::string_view kAttempts = "scheduler_schedule_attempts_total";
   head(out, kAttempts, "counter", "Number of attempts to schedule pods, by the result");
   for (size_t i = 0; i < kResults; ++i) {
-    out += fmt::format("{}{{profile=\"{}\",result=\"{}\"}} {}\n", kAttempts, profile, kResultNames[i], attempts[i]);
+    out +=
+        fmt::format("{}{{profile=\"{}\",result=\"{}\"}} {}\n", kAttempts, profile, kResultNames[i], attempts[i].load());
   }
   constexpr std::string_view kDuration = "scheduler_scheduling_attempt_duration_seconds";
   head(out, kDuration, "histogram", "Scheduling attempt latency in seconds (decision and binding)");
@@ -52,16 +53,16 @@ std::string Metrics::print(std::string_view profile) const {
   pod_duration.print(out, kPodDuration, "");
   constexpr std::string_view kPending = "scheduler_pending_pods";
   head(out, kPending, "gauge", "Number of pending pods, by the queue");
-  out += fmt::format("{}{{queue=\"active\"}} {}\n", kPending, active);
-  out += fmt::format("{}{{queue=\"backoff\"}} {}\n", kPending, backoff);
-  out += fmt::format("{}{{queue=\"unschedulable\"}} {}\n", kPending, unschedulable);
-  out += fmt::format("{}{{queue=\"gated\"}} {}\n", kPending, gated);
+  out += fmt::format("{}{{queue=\"active\"}} {}\n", kPending, active.load());
+  out += fmt::format("{}{{queue=\"backoff\"}} {}\n", kPending, backoff.load());
+  out += fmt::format("{}{{queue=\"unschedulable\"}} {}\n", kPending, unschedulable.load());
+  out += fmt::format("{}{{queue=\"gated\"}} {}\n", kPending, gated.load());
   constexpr std::string_view kPreemptions = "scheduler_preemption_attempts_total";
   head(out, kPreemptions, "counter", "Total preemption attempts in the cluster");
-  out += fmt::format("{} {}\n", kPreemptions, preemption_attempts);
+  out += fmt::format("{} {}\n", kPreemptions, preemption_attempts.load());
   constexpr std::string_view kVictims = "scheduler_preemption_victims_total";
   head(out, kVictims, "counter", "Number of pods preempted");
-  out += fmt::format("{} {}\n", kVictims, preemption_victims);
+  out += fmt::format("{} {}\n", kVictims, preemption_victims.load());
   return out;
 }
 
