@@ -232,6 +232,12 @@ Status conversion_error(int line, std::string_view message) {
   return Status::bad_request(fmt::format("error converting YAML to JSON: yaml: {}{}", at, message));
 }
 
+/// YAML 1.1 readers take "2026-11-24" and what begins so for a date, not for text.
+bool looks_like_date(std::string_view text) {
+  auto digit = [&](size_t at) { return text[at] >= '0' && text[at] <= '9'; };
+  return text.size() >= 8 && digit(0) && digit(1) && digit(2) && digit(3) && text[4] == '-' && digit(5);
+}
+
 void emit(YAML::Emitter& out, const Value& value) {
   if (value.is_null()) {
     out << YAML::Null;
@@ -258,7 +264,8 @@ void emit(YAML::Emitter& out, const Value& value) {
     // A literal block cannot begin with blanks, and always ends with one line break.
     if (lines && !odd && text[0] != ' ' && text[0] != '\n' && text.back() == '\n' && !text.ends_with("\n\n")) {
       out << YAML::Literal << text.substr(0, text.size() - 1);
-    } else if (lines || odd || !resolve_plain(text).is_string() || text.starts_with("=") || text == "<<") {
+    } else if (lines || odd || !resolve_plain(text).is_string() || looks_like_date(text) || text.starts_with("=") ||
+               text == "<<") {
       out << YAML::DoubleQuoted << text;
     } else {
       out << text;

@@ -135,6 +135,8 @@ TEST(YamlTest, WritesWhatItReads) {
     EXPECT_EQ(*back, json) << *yaml;
   }
   EXPECT_EQ(*json_to_yaml(R"({"b":{"c":"yes"},"a":1})"), "a: 1\nb:\n  c: \"yes\"\n");
+  EXPECT_EQ(*json_to_yaml(R"({"at":"2026-11-24T05:20:37Z","version":"2026-alpha"})"),
+            "at: \"2026-11-24T05:20:37Z\"\nversion: 2026-alpha\n");
 }
 
 }  // namespace
