@@ -8,11 +8,13 @@
 #include "base/flags.h"
 #include "base/log.h"
 #include "client/kubeconfig.h"
+#include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
 #include "cmd/pki.h"
+#include "cmd/stop_signals.h"
 #include "controllers/all.h"
 #include "controllers/runtime/manager.h"
 #include "kubelet/kubelet.h"
@@ -72,18 +74,9 @@ Result<std::shared_ptr<client::RawClient>> connect(const CommonOptions& options,
   return std::make_shared<client::RawClient>(std::move(transport), user_agent);
 }
 
-sigset_t block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
-
 /// `start` while signals can already end it, then until one comes.
 Status run_until_signal(const std::function<Status(std::stop_token)>& start) {
-  sigset_t signals = block_signals();
+  sigset_t signals = block_stop_signals();
   std::stop_source stop;
   Status status;
   std::jthread starter([&] {
@@ -97,38 +90,18 @@ Status run_until_signal(const std::function<Status(std::stop_token)>& start) {
   return status;
 }
 
-/// A kubeconfig for a component, as a client certificate of the cluster's authority.
-Status write_component_kubeconfig(Pki& pki, const ClusterOptions& options, uint16_t port, const std::string& file,
-                                  const std::string& common_name, std::vector<std::string> organizations) {
-  TRY_ASSIGN(net::CertifiedKey pair, pki.ensure({.name = file,
-                                                 .common_name = common_name,
-                                                 .organizations = std::move(organizations),
-                                                 .use = net::CertificateUse::kClient,
-                                                 .dns_names = {},
-                                                 .ip_addresses = {}}));
-  client::KubeconfigCluster cluster;
-  cluster.server =
-      fmt::format("https://{}:{}", options.bind_address == "0.0.0.0" ? "127.0.0.1" : options.bind_address, port);
-  cluster.ca_pem = pki.authority_pem();
-  client::KubeconfigUser user;
-  user.certificate_pem = pair.certificate_pem;
-  user.key_pem = pair.key_pem;
-  return linux::replace_file(fmt::format("{}/{}.kubeconfig", options.data_dir, file),
-                             client::kubeconfig_text("trireme", common_name, cluster, user));
-}
-
 Status serve_api(const ClusterOptions& options) {
-  sigset_t signals = block_signals();
+  sigset_t signals = block_stop_signals();
   TRY(linux::make_dirs(options.data_dir, 0700));
   TRY_ASSIGN(InstanceLock lock, InstanceLock::take(options.data_dir));
   auto clock = real_clock();
   TRY_ASSIGN(Pki pki, Pki::open(options.pki_folder(), *clock));
   TRY_ASSIGN(auto control_plane, ControlPlane::start(options, pki, clock));
   uint16_t port = control_plane->port();
-  TRY(write_component_kubeconfig(pki, options, port, "admin", "kubernetes-admin", {"system:masters"}));
-  TRY(write_component_kubeconfig(pki, options, port, "controller-manager", "system:kube-controller-manager", {}));
-  TRY(write_component_kubeconfig(pki, options, port, "scheduler", "system:kube-scheduler", {}));
-  TRY(write_component_kubeconfig(pki, options, port, "kubelet", "system:node:" + options.node_name, {"system:nodes"}));
+  TRY(write_client_kubeconfig(pki, options, port, "admin", "kubernetes-admin", {"system:masters"}));
+  TRY(write_client_kubeconfig(pki, options, port, "controller-manager", "system:kube-controller-manager", {}));
+  TRY(write_client_kubeconfig(pki, options, port, "scheduler", "system:kube-scheduler", {}));
+  TRY(write_client_kubeconfig(pki, options, port, "kubelet", "system:node:" + options.node_name, {"system:nodes"}));
   log::info("Serving the API", {{"address", options.bind_address}, {"port", port}, {"kubeconfigs", options.data_dir}});
   if (!options.ready_file.empty()) TRY(linux::write_file(options.ready_file, "", 0644));
   int signal = 0;

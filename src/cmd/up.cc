@@ -2,12 +2,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <future>
 #include <memory>
 
 #include "base/log.h"
-#include "client/kubeconfig.h"
+#include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
 #include "cmd/control_plane.h"
@@ -15,6 +14,7 @@
 #include "cmd/node.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
+#include "cmd/stop_signals.h"
 #include "linux/file.h"
 
 namespace trireme::cmd {
@@ -40,7 +40,10 @@ class Cluster {
       TRY_ASSIGN(control_plane_, ControlPlane::start(options_, *pki_, clock_));
       return {};
     });
-    if (status.ok()) status = write_kubeconfig();
+    if (status.ok()) {
+      status = write_client_kubeconfig(*pki_, options_, control_plane_->port(), "admin", "kubernetes-admin",
+                                       {"system:masters"});
+    }
     if (status.ok()) status = step("controllers", [&] { return control_plane_->start_controllers(); });
     if (status.ok()) status = step("scheduler", [&] { return control_plane_->start_scheduler(); });
     if (node_prepared.valid()) {
@@ -63,31 +66,11 @@ class Cluster {
     control_plane_.reset();
   }
 
-  uint16_t port() const { return control_plane_->port(); }
-
  private:
   Status make_certificates() {
     TRY_ASSIGN(Pki pki, Pki::open(options_.pki_folder(), *clock_));
     pki_ = std::make_unique<Pki>(std::move(pki));
     return {};
-  }
-
-  Status write_kubeconfig() {
-    TRY_ASSIGN(net::CertifiedKey admin, pki_->ensure({.name = "admin",
-                                                      .common_name = "kubernetes-admin",
-                                                      .organizations = {"system:masters"},
-                                                      .use = net::CertificateUse::kClient,
-                                                      .dns_names = {},
-                                                      .ip_addresses = {}}));
-    client::KubeconfigCluster cluster;
-    std::string host = options_.bind_address == "0.0.0.0" ? "127.0.0.1" : options_.bind_address;
-    cluster.server = fmt::format("https://{}:{}", host, control_plane_->port());
-    cluster.ca_pem = pki_->authority_pem();
-    client::KubeconfigUser user;
-    user.certificate_pem = admin.certificate_pem;
-    user.key_pem = admin.key_pem;
-    return linux::replace_file(options_.kubeconfig_file(),
-                               client::kubeconfig_text("trireme", "kubernetes-admin", cluster, user));
   }
 
   const ClusterOptions& options_;
@@ -150,12 +133,7 @@ int up(const std::vector<std::string>& words) {
   if (options.verbosity >= 2) log::set_level(log::Level::kDebug);
   if (!options.ready_file.empty()) ::unlink(options.ready_file.c_str());
 
-  // Blocked before any thread starts, so that they reach sigwait alone.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  sigset_t signals = block_stop_signals();
   status = run(options, signals);
   return status.ok() ? 0 : fail(status);
 }
