@@ -50,7 +50,7 @@ def check_includes(path, lines, complain):
     if parts[0] != "src" or path.suffix not in {".h", ".cc"}:
         return
     module = parts[1]
-    is_test = path.name.endswith("_test.cc")
+    is_test = path.name.endswith("_test.cc") or "testing" in parts
     for number, line in enumerate(lines, 1):
         if path.suffix == ".h" and HEAVY.match(line):
             complain(path, number, "a heavy library's header belongs in a source file")

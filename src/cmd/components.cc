@@ -16,6 +16,7 @@
 #include "cmd/pki.h"
 #include "cmd/stop_signals.h"
 #include "controllers/all.h"
+#include "controllers/runtime/flags.h"
 #include "controllers/runtime/manager.h"
 #include "kubelet/kubelet.h"
 #include "linux/file.h"
@@ -135,10 +136,7 @@ int controller_manager(const std::vector<std::string>& words) {
   controllers::ControllerOptions controller_options;
   flags.add("root-ca-file", &root_ca_file, "certificate authority published to every namespace");
   flags.add("controllers", &selection, "controllers to run: * for all, name, -name; empty for none");
-  flags.add("node-monitor-grace-period", &controller_options.node_monitor_grace_period,
-            "silence after which a node counts as not ready");
-  flags.add("terminated-pod-gc-threshold", &controller_options.terminated_pod_gc_threshold,
-            "finished pods that are kept; 0: all");
+  controllers::add_flags(flags, controller_options);
   int code = 0;
   if (!parse(flags, words, options, "controller-manager", code)) return code;
 
