@@ -1,6 +1,7 @@
 #include "controllers/all.h"
 
 #include "api/types/appsv1.h"
+#include "controllers/disruption/disruption_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/garbagecollector/garbage_collector.h"
@@ -9,6 +10,7 @@
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
+#include "controllers/resourcequota/resource_quota_controller.h"
 #include "controllers/serviceaccount/service_account_controller.h"
 
 namespace trireme::controllers {
@@ -42,6 +44,8 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
       {"taint-eviction-controller", "", make<TaintEvictionController>},
       {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
+      {"disruption-controller", "disruption", make<DisruptionController>},
+      {"resourcequota-controller", "resourcequota", make<ResourceQuotaController>},
       {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
   };
   return all;

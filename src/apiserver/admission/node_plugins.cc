@@ -230,11 +230,13 @@ std::shared_ptr<Plugin> node_restriction_plugin(std::shared_ptr<Caches> caches) 
 
 Chain default_chain(std::shared_ptr<Caches> caches) {
   Chain chain;
+  chain.add(limit_ranger_plugin(caches));
   chain.add(node_restriction_plugin(caches));
   chain.add(taint_nodes_by_condition_plugin());
   chain.add(service_account_plugin(caches));
   chain.add(default_toleration_seconds_plugin());
   chain.add(priority_plugin(caches));
+  chain.add(resource_quota_plugin(caches));
   return chain;
 }
 

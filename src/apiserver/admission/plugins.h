@@ -26,6 +26,16 @@ std::shared_ptr<Plugin> taint_nodes_by_condition_plugin();
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
 std::shared_ptr<Plugin> node_restriction_plugin(std::shared_ptr<Caches> caches);
 
+/// LimitRanger: fills in the requests and limits that a namespace's LimitRanges give to containers that name none, and
+/// refuses pods and claims outside their bounds.
+/// Source: https://kubernetes.io/docs/concepts/policy/limit-range/
+std::shared_ptr<Plugin> limit_ranger_plugin(std::shared_ptr<Caches> caches);
+
+/// ResourceQuota: charges what an object costs to every quota it counts against, before it is written, and refuses what
+/// would exceed one. Requests of one namespace that arrive together are charged with one write.
+/// Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/
+std::shared_ptr<Plugin> resource_quota_plugin(std::shared_ptr<Caches> caches);
+
 /// All of them in upstream's order.
 Chain default_chain(std::shared_ptr<Caches> caches);
 
