@@ -1,6 +1,7 @@
 #include "controllers/all.h"
 
 #include "api/types/appsv1.h"
+#include "controllers/clusterroleaggregation/cluster_role_aggregation_controller.h"
 #include "controllers/disruption/disruption_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
@@ -8,6 +9,7 @@
 #include "controllers/namespace/namespace_controller.h"
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
+#include "controllers/podautoscaler/horizontal_controller.h"
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
 #include "controllers/resourcequota/resource_quota_controller.h"
@@ -44,7 +46,9 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
       {"taint-eviction-controller", "", make<TaintEvictionController>},
       {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
+      {"clusterrole-aggregation-controller", "clusterrole-aggregation", make<ClusterRoleAggregationController>},
       {"disruption-controller", "disruption", make<DisruptionController>},
+      {"horizontal-pod-autoscaler-controller", "horizontalpodautoscaling", make<HorizontalController>},
       {"resourcequota-controller", "resourcequota", make<ResourceQuotaController>},
       {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
   };
