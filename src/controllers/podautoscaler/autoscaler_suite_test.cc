@@ -160,7 +160,7 @@ TEST_F(AutoscalerSuite, ScalesByCpu) {
   EXPECT_EQ(hpa->status.current_metrics[0].resource->current.average_utilization, 100);
   EXPECT_EQ(hpa->status.current_metrics[0].resource->current.average_value->to_string(), "100m");
   EXPECT_TRUE(hpa->status.last_scale_time);
-  EXPECT_TRUE(pods.until([&] { return pods.list().size() == 4; }));
+  EXPECT_TRUE(advance_until(pods, seconds(1), [&] { return pods.list().size() == 4; }));
   const auto texts = event_texts();
   EXPECT_NE(std::ranges::find(texts,
                               "SuccessfulRescale: New size: 4; reason: cpu resource utilization (percentage of "
@@ -174,7 +174,7 @@ TEST_F(AutoscalerSuite, BoundsHoldWithoutMetrics) {
   Watched<HorizontalPodAutoscaler> hpas(raw());
   create(controller(1));
   create(autoscaler(std::string(R"("minReplicas":3,)") + kCpu));
-  EXPECT_TRUE(pods.until([&] { return pods.list().size() == 3; }));
+  EXPECT_TRUE(advance_until(pods, seconds(1), [&] { return pods.list().size() == 3; }));
   change<ReplicationController>("default", "redis", [](auto& rc) { rc.spec.replicas = 12; });
   EXPECT_TRUE(advance_until(pods, seconds(15), [&] { return pods.list().size() == 10; }));
   change<ReplicationController>("default", "redis", [](auto& rc) { rc.spec.replicas = 0; });

@@ -17,6 +17,7 @@ namespace corev1 = api::corev1;
 namespace {
 
 constexpr std::string_view kScale = "scale";
+constexpr int kScaleTries = 5;
 
 Quantity milli(int64_t amount) { return Quantity::of_milli(amount); }
 
@@ -76,13 +77,19 @@ Status HorizontalController::read_scale(Pass& pass) {
 }
 
 Status HorizontalController::write_scale(Pass& pass, int32_t replicas) {
-  Scale wanted = pass.scale;
-  wanted.spec.replicas = replicas;
+  const int32_t before = pass.scale.spec.replicas;
   client::RawClient& raw = client().raw();
-  return raw
-      .update(*pass.target, pass.hpa.metadata.namespace_, pass.hpa.spec.scale_target_ref.name,
-              raw.protobuf() ? api::encode_proto(wanted) : api::encode_json(wanted), kScale)
-      .status();
+  for (int attempt = 1;; ++attempt) {
+    Scale wanted = pass.scale;
+    wanted.spec.replicas = replicas;
+    Status written = raw.update(*pass.target, pass.hpa.metadata.namespace_, pass.hpa.spec.scale_target_ref.name,
+                                raw.protobuf() ? api::encode_proto(wanted) : api::encode_json(wanted), kScale)
+                         .status();
+    if (!written.is(Reason::kConflict) || attempt == kScaleTries) return written;
+    // The target's controller writes its status all the time; only another size makes the decision void.
+    TRY(read_scale(pass));
+    if (pass.scale.spec.replicas != before) return written;
+  }
 }
 
 Status HorizontalController::select_pods(Pass& pass, const std::string& key) {
