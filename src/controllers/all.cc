@@ -49,6 +49,7 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"clusterrole-aggregation-controller", "clusterrole-aggregation", make<ClusterRoleAggregationController>},
       {"disruption-controller", "disruption", make<DisruptionController>},
       {"horizontal-pod-autoscaler-controller", "horizontalpodautoscaling", make<HorizontalController>},
+      // These two follow objects of every kind: last, so that they share what the others read whole.
       {"resourcequota-controller", "resourcequota", make<ResourceQuotaController>},
       {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
   };
