@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apiserver/admission/admission.h"
+#include "apiserver/authz/authz.h"
 #include "apiserver/watch/caches.h"
 
 /// The built-in admission plugins, under upstream's names.
@@ -26,7 +27,14 @@ std::shared_ptr<Plugin> taint_nodes_by_condition_plugin();
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
 std::shared_ptr<Plugin> node_restriction_plugin(std::shared_ptr<Caches> caches);
 
-/// All of them in upstream's order.
-Chain default_chain(std::shared_ptr<Caches> caches);
+/// CertificateApproval and CertificateSigning: who approves a certificate request or issues its certificate must have
+/// the verb approve or sign on the signer. CertificateSubjectRestriction: nobody becomes system:masters by a request.
+/// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#certificateapproval
+std::shared_ptr<Plugin> certificate_approval_plugin(std::shared_ptr<authz::Authorizer> authorizer);
+std::shared_ptr<Plugin> certificate_signing_plugin(std::shared_ptr<authz::Authorizer> authorizer);
+std::shared_ptr<Plugin> certificate_subject_restriction_plugin();
+
+/// All of them in upstream's order. `authorizer` answers what a plugin must know of the caller's other rights.
+Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer);
 
 }  // namespace trireme::apiserver::admission

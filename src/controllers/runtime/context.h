@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "client/client.h"
@@ -21,6 +22,21 @@ struct ControllerOptions {
   double unhealthy_zone_threshold = 0.55;
   int large_cluster_size_threshold = 50;
   int terminated_pod_gc_threshold = 12'500;  ///< Zero or less: never.
+
+  // Certificates. Without an authority nothing is signed.
+  std::string cluster_signing_certificate_pem;  ///< --cluster-signing-cert-file
+  std::string cluster_signing_key_pem;          ///< --cluster-signing-key-file
+  Duration cluster_signing_duration = std::chrono::hours(8760);
+
+  /// Signs the tokens of secrets of type kubernetes.io/service-account-token (--service-account-private-key-file).
+  std::string service_account_key_pem;
+  int concurrent_serviceaccount_token_syncs = 5;
+
+  // Addresses of pods.
+  bool allocate_node_cidrs = false;
+  std::vector<std::string> cluster_cidrs;  ///< One range a family (--cluster-cidr).
+  int node_cidr_mask_size_ipv4 = 24;
+  int node_cidr_mask_size_ipv6 = 64;
 };
 
 /// What a controller is given. Copies share everything.
