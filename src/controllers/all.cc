@@ -3,6 +3,7 @@
 #include "api/types/appsv1.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
+#include "controllers/disruption/disruption_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/endpointslicemirroring/mirroring_controller.h"
@@ -13,6 +14,7 @@
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
+#include "controllers/resourcequota/resource_quota_controller.h"
 #include "controllers/serviceaccount/service_account_controller.h"
 #include "controllers/serviceaccount/token_controller.h"
 #include "controllers/ttl/ttl_controller.h"
@@ -57,6 +59,8 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
       {"taint-eviction-controller", "", make<TaintEvictionController>},
       {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
+      {"disruption-controller", "disruption", make<DisruptionController>},
+      {"resourcequota-controller", "resourcequota", make<ResourceQuotaController>},
       {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
   };
   return all;

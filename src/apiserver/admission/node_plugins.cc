@@ -230,6 +230,7 @@ std::shared_ptr<Plugin> node_restriction_plugin(std::shared_ptr<Caches> caches) 
 
 Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer) {
   Chain chain;
+  chain.add(limit_ranger_plugin(caches));
   chain.add(node_restriction_plugin(caches));
   chain.add(taint_nodes_by_condition_plugin());
   chain.add(service_account_plugin(caches));
@@ -238,6 +239,7 @@ Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Autho
   chain.add(certificate_approval_plugin(authorizer));
   chain.add(certificate_signing_plugin(authorizer));
   chain.add(certificate_subject_restriction_plugin());
+  chain.add(resource_quota_plugin(caches));
   return chain;
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <type_traits>
 
+#include "api/pod_resources.h"
 #include "api/types/apiextensionsv1.h"
 #include "api/types/appsv1.h"
 #include "api/types/batchv1.h"
@@ -65,7 +66,7 @@ void merge_label_keys(Box<PodAffinity>& affinity, const Map<std::string>& labels
 void create_pod(corev1::Pod& pod, WallTime) {
   drop_disabled_fields(pod.spec);
   pod.status.phase = corev1::kPodPending;
-  pod.status.qos_class = qos_class(pod.spec);
+  pod.status.qos_class = api::qos_class(pod.spec);
   if (pod.spec.affinity) {
     merge_label_keys(pod.spec.affinity->pod_affinity, pod.metadata.labels);
     merge_label_keys(pod.spec.affinity->pod_anti_affinity, pod.metadata.labels);
@@ -261,30 +262,6 @@ KindHooks hooks() {
 }
 
 }  // namespace
-
-std::string_view qos_class(const corev1::PodSpec& spec) {
-  Map<Quantity> requests;
-  Map<Quantity> limits;
-  bool guaranteed = true;
-  auto add = [](Map<Quantity>& total, const Map<Quantity>& list) {
-    size_t found = 0;
-    for (const char* name : {"cpu", "memory"}) {
-      const auto quantity = list.find(name);
-      if (quantity == list.end() || quantity->second.sign() <= 0) continue;
-      total[name] += quantity->second;
-      ++found;
-    }
-    return found;
-  };
-  for (const auto* containers : {&spec.containers, &spec.init_containers}) {
-    for (const auto& container : *containers) {
-      add(requests, container.resources.requests);
-      if (add(limits, container.resources.limits) != 2) guaranteed = false;
-    }
-  }
-  if (requests.empty() && limits.empty()) return corev1::kPodQOSBestEffort;
-  return guaranteed && requests == limits ? corev1::kPodQOSGuaranteed : corev1::kPodQOSBurstable;
-}
 
 std::span<const KindHooks> kind_hooks() {
   static const KindHooks kHooks[] = {

@@ -37,6 +37,16 @@ struct ControllerOptions {
   std::vector<std::string> cluster_cidrs;  ///< One range a family (--cluster-cidr).
   int node_cidr_mask_size_ipv4 = 24;
   int node_cidr_mask_size_ipv6 = 64;
+  int concurrent_resource_quota_syncs = 5;
+  Duration resource_quota_sync_period = std::chrono::minutes(5);  ///< Between full recounts.
+  int concurrent_horizontal_pod_autoscaler_syncs = 5;
+  Duration horizontal_pod_autoscaler_sync_period = std::chrono::seconds(15);
+  Duration horizontal_pod_autoscaler_downscale_stabilization = std::chrono::minutes(5);
+  double horizontal_pod_autoscaler_tolerance = 0.1;  ///< Deviation from the target that is left alone.
+  /// After a pod's start: its cpu counts only when it was measured while the pod was ready.
+  Duration horizontal_pod_autoscaler_cpu_initialization_period = std::chrono::minutes(5);
+  /// After a pod's start: becoming unready does not yet mean that it was ready before.
+  Duration horizontal_pod_autoscaler_initial_readiness_delay = std::chrono::seconds(30);
 };
 
 /// What a controller is given. Copies share everything.
