@@ -56,6 +56,8 @@ struct ControllerContext {
   std::shared_ptr<client::EventBroadcaster> events;
   std::shared_ptr<Clock> clock;
   ControllerOptions options;
+  /// Nothing starts a thread; the owner steps controllers, informers (a stepped factory) and events itself.
+  bool single_threaded = false;
 };
 
 }  // namespace trireme::controllers
