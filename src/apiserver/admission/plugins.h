@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "api/names.h"
 #include "apiserver/admission/admission.h"
 #include "apiserver/watch/caches.h"
 
@@ -11,7 +12,8 @@ namespace trireme::apiserver::admission {
 /// ServiceAccount: pods run as "default" where they name no account, the account must exist, its image pull secrets are
 /// taken over, and a projected volume with a bound token is mounted into every container.
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
-std::shared_ptr<Plugin> service_account_plugin(std::shared_ptr<Caches> caches);
+std::shared_ptr<Plugin> service_account_plugin(std::shared_ptr<Caches> caches,
+                                               api::RandomSource random = api::system_random);
 
 /// Priority: resolves a pod's priorityClassName to its value, and guards the one global default.
 std::shared_ptr<Plugin> priority_plugin(std::shared_ptr<Caches> caches);
@@ -26,7 +28,7 @@ std::shared_ptr<Plugin> taint_nodes_by_condition_plugin();
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
 std::shared_ptr<Plugin> node_restriction_plugin(std::shared_ptr<Caches> caches);
 
-/// All of them in upstream's order.
-Chain default_chain(std::shared_ptr<Caches> caches);
+/// All of them in upstream's order. `random` names volumes.
+Chain default_chain(std::shared_ptr<Caches> caches, api::RandomSource random = api::system_random);
 
 }  // namespace trireme::apiserver::admission
