@@ -134,6 +134,12 @@ void HollowNodes::consider(size_t index, const Pod& pod) {
       plan(Kind::kStart, index, random_.between(options_.start_min, options_.start_max), pod.metadata.uid);
     }
   }
+  // The node controller has called it unready while nothing was heard of the node: as a kubelet, tell how it is.
+  if (running.phase == Phase::kRunning && running.told && !pod.metadata.deletion_timestamp &&
+      !controllers::is_finished(pod) && !controllers::is_ready(pod)) {
+    running.told = false;
+    plan(Kind::kStart, index, kRetry, pod.metadata.uid);
+  }
   if (!pod.metadata.deletion_timestamp || running.phase == Phase::kStopping) return;
   running.phase = Phase::kStopping;
   const Duration grace = std::chrono::seconds(pod.metadata.deletion_grace_period_seconds.value_or(30));
@@ -317,7 +323,9 @@ bool HollowNodes::write_status(size_t index, const std::string& uid, Running& ru
 void HollowNodes::start(size_t index, const std::string& uid, Running& running) {
   if (running.phase == Phase::kStopping || running.phase == Phase::kDone) return;
   Node& node = nodes_[index];
-  if (running.phase == Phase::kStarting) {
+  const bool begins = running.phase == Phase::kStarting;
+  if (begins) {
+    running.address = ++node.addresses;
     running.phase = Phase::kRunning;
     if (running.sticky) {
       const auto [other, alone] = sticky_.try_emplace(running.ns + "/" + running.name, uid, index);
@@ -331,11 +339,11 @@ void HollowNodes::start(size_t index, const std::string& uid, Running& running) 
       plan(Kind::kFinish, index, random_.between(options_.work_min, options_.work_max), uid);
     }
   }
-  const uint32_t address = ++node.addresses;
+  const uint32_t address = running.address;
   write_status(index, uid, running, Kind::kStart, [&](Pod& pod) {
     const api::Time now(clock_->now());
     corev1::PodStatus& status = pod.status;
-    const bool restarted = status.phase == corev1::kPodRunning;
+    const bool restarted = begins && status.phase == corev1::kPodRunning;
     status.phase = corev1::kPodRunning;
     if (!status.start_time) status.start_time = now;
     status.host_ip = fmt::format("172.{}.{}.{}", 16 + index / 65536, index / 256 % 256, index % 256);

@@ -82,6 +82,7 @@ class HollowNodes {
   struct Running {
     std::string ns, name;
     Phase phase = Phase::kStarting;
+    uint32_t address = 0;
     bool told = false;    ///< The API knows of the phase.
     bool sticky = false;  ///< A StatefulSet's: must not run twice.
   };
