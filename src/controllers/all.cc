@@ -1,6 +1,7 @@
 #include "controllers/all.h"
 
 #include "api/types/appsv1.h"
+#include "controllers/deployment/deployment_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/garbagecollector/garbage_collector.h"
@@ -37,6 +38,7 @@ std::span<const ControllerDescriptor> all_controllers() {
        make_replicas<api::corev1::ReplicationController>("replicationcontroller-controller", "replication-controller")},
       {"replicaset-controller", "replicaset",
        make_replicas<api::appsv1::ReplicaSet>("replicaset-controller", "replicaset-controller")},
+      {"deployment-controller", "deployment", make<DeploymentController>},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
