@@ -8,6 +8,7 @@
 #include "api/types/apiextensionsv1.h"
 #include "api/types/appsv1.h"
 #include "api/types/batchv1.h"
+#include "api/types/certificatesv1.h"
 #include "api/validation/equal.h"
 #include "apiserver/strategy/services.h"
 
@@ -221,6 +222,26 @@ void update_definition(apiextensionsv1::CustomResourceDefinition& definition,
 }
 
 /// Each hook is a function or nullptr. (Told apart by type: GCC's sanitizers cannot compare addresses at compile time.)
+void update_signing_request(certificatesv1::CertificateSigningRequest& updated,
+                            const certificatesv1::CertificateSigningRequest& old, WallTime) {
+  updated.spec = old.spec;
+}
+
+/// Whoever adds a condition may leave its times to the server.
+void update_signing_request_status(certificatesv1::CertificateSigningRequest& updated,
+                                   const certificatesv1::CertificateSigningRequest& old, WallTime now) {
+  for (auto& condition : updated.status.conditions) {
+    const auto same = std::ranges::find_if(old.status.conditions, [&](const auto& each) {
+      return each.type == condition.type && each.status == condition.status;
+    });
+    if (condition.last_update_time.is_zero()) condition.last_update_time = api::Time(now);
+    if (condition.last_transition_time.is_zero()) {
+      condition.last_transition_time =
+          same != old.status.conditions.end() ? same->last_transition_time : api::Time(now);
+    }
+  }
+}
+
 template <typename T, auto Create, auto Update = nullptr, auto StatusUpdate = nullptr>
 KindHooks hooks() {
   KindHooks result{&type_info<T>(), nullptr, nullptr, nullptr};
@@ -253,6 +274,8 @@ std::span<const KindHooks> kind_hooks() {
       hooks<appsv1::Deployment, nullptr, update_deployment, update_deployment_status>(),
       hooks<appsv1::DaemonSet, create_daemon_set, update_daemon_set>(),
       hooks<batchv1::Job, create_job>(),
+      hooks<certificatesv1::CertificateSigningRequest, nullptr, update_signing_request,
+            update_signing_request_status>(),
       hooks<apiextensionsv1::CustomResourceDefinition, create_definition, update_definition>(),
   };
   return kHooks;
