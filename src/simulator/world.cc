@@ -92,7 +92,8 @@ Status World::build() {
   server.random = [source = std::make_shared<Random>(random_.fork("server"))] {
     return static_cast<uint32_t>(source->next() >> 32);
   };
-  server.admission = apiserver::admission::default_chain(server.caches, server.random);
+  server.authorizer = apiserver::authz::always_allow();
+  server.admission = apiserver::admission::default_chain(server.caches, server.authorizer, server.random);
   TRY_ASSIGN(server_, apiserver::ApiServer::create(std::move(server)));
   client_ = std::make_unique<client::Client>(connect("simulator"));
 
