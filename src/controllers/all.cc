@@ -3,8 +3,9 @@
 #include "api/types/appsv1.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
-#include "controllers/disruption/disruption_controller.h"
+#include "controllers/daemonset/daemon_set_controller.h"
 #include "controllers/deployment/deployment_controller.h"
+#include "controllers/disruption/disruption_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/endpointslicemirroring/mirroring_controller.h"
@@ -18,6 +19,7 @@
 #include "controllers/resourcequota/resource_quota_controller.h"
 #include "controllers/serviceaccount/service_account_controller.h"
 #include "controllers/serviceaccount/token_controller.h"
+#include "controllers/statefulset/stateful_set_controller.h"
 #include "controllers/ttl/ttl_controller.h"
 
 namespace trireme::controllers {
@@ -55,6 +57,8 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"replicaset-controller", "replicaset",
        make_replicas<api::appsv1::ReplicaSet>("replicaset-controller", "replicaset-controller")},
       {"deployment-controller", "deployment", make<DeploymentController>},
+      {"statefulset-controller", "statefulset", make<StatefulSetController>},
+      {"daemonset-controller", "daemonset", make<DaemonSetController>},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
       {"endpointslice-mirroring-controller", "endpointslicemirroring", make<EndpointSliceMirroringController>},
