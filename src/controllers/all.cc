@@ -5,6 +5,7 @@
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/garbagecollector/garbage_collector.h"
+#include "controllers/job/job_controller.h"
 #include "controllers/namespace/namespace_controller.h"
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
@@ -39,6 +40,7 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"replicaset-controller", "replicaset",
        make_replicas<api::appsv1::ReplicaSet>("replicaset-controller", "replicaset-controller")},
       {"deployment-controller", "deployment", make<DeploymentController>},
+      {"job-controller", "job", make<JobController>},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},

@@ -26,6 +26,10 @@ struct ControllerOptions {
   double unhealthy_zone_threshold = 0.55;
   int large_cluster_size_threshold = 50;
   int terminated_pod_gc_threshold = 12'500;  ///< Zero or less: never.
+
+  int concurrent_job_syncs = 5;
+  int concurrent_cron_job_syncs = 5;
+  int concurrent_ttl_after_finished_syncs = 5;
 };
 
 /// What a controller is given. Copies share everything.
