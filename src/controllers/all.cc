@@ -1,6 +1,7 @@
 #include "controllers/all.h"
 
 #include "api/types/appsv1.h"
+#include "controllers/cronjob/cron_job_controller.h"
 #include "controllers/deployment/deployment_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
@@ -12,6 +13,7 @@
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
 #include "controllers/serviceaccount/service_account_controller.h"
+#include "controllers/ttlafterfinished/ttl_after_finished_controller.h"
 
 namespace trireme::controllers {
 namespace {
@@ -41,6 +43,8 @@ std::span<const ControllerDescriptor> all_controllers() {
        make_replicas<api::appsv1::ReplicaSet>("replicaset-controller", "replicaset-controller")},
       {"deployment-controller", "deployment", make<DeploymentController>},
       {"job-controller", "job", make<JobController>},
+      {"cronjob-controller", "cronjob", make<CronJobController>},
+      {"ttl-after-finished-controller", "ttl-after-finished", make<TtlAfterFinishedController>},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
