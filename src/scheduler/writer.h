@@ -17,16 +17,21 @@
 
 namespace trireme::scheduler {
 
-/// Writes the scheduler's decisions to the API beside the scheduling thread, on a few threads of its own. What concerns
-/// one pod is written in the order of the calls. Thread-safe.
+/// Writes what the scheduler decides to the API beside the scheduling thread, on a few threads of its own. What
+/// concerns one pod is written in the order of the calls. A stepped writer has no threads; `step` writes. Thread-safe.
 class Writer {
  public:
-  Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock);
+  enum class Mode { kThreads, kStepped };
+  Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock,
+         Mode mode = Mode::kThreads);
   ~Writer();
 
-  using Done = std::function<void(const Status&)>;
-  /// Binds the pod; `done` is called on a thread of the writer's. Records the event of the success.
-  void bind(PodPointer pod, std::string node, Done done);
+  using Task = std::function<void()>;
+  /// Runs `task` after what was posted for the pod before.
+  void post(const std::string& uid, Task task);
+
+  /// Records that the pod was bound.
+  void scheduled(const api::corev1::Pod& pod, const std::string& node);
 
   struct Failure {
     std::string reason;  ///< Of the condition: Unschedulable or SchedulerError.
@@ -41,20 +46,21 @@ class Writer {
   /// Takes back the promise of a node.
   void clear_nomination(PodPointer pod);
 
+  /// Stepped writers: does the oldest task on the caller's thread; false when there is none.
+  bool step();
+  /// Tasks that have not begun.
+  size_t waiting() const;
   /// Finishes what is being written and drops the rest. Safe to call twice.
   void stop();
 
  private:
-  using Task = std::function<void()>;
   struct Worker {
     std::mutex mutex;
     std::condition_variable_any changed;
     std::deque<Task> tasks;
     std::jthread thread;
   };
-  void post(const std::string& uid, Task task);
   static void run(Worker& worker, std::stop_token stop);
-  Status write_bind(const api::corev1::Pod& pod, const std::string& node);
   void write_report(const api::corev1::Pod& pod, const Failure& failure);
   Status write_preempt(const api::corev1::Pod& victim, const std::string& scheduler);
   void patch_status(const api::corev1::Pod& pod, std::string fields);
