@@ -1,6 +1,7 @@
 #include "controllers/all.h"
 
 #include "api/types/appsv1.h"
+#include "controllers/cronjob/cron_job_controller.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
 #include "controllers/daemonset/daemon_set_controller.h"
@@ -10,6 +11,7 @@
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/endpointslicemirroring/mirroring_controller.h"
 #include "controllers/garbagecollector/garbage_collector.h"
+#include "controllers/job/job_controller.h"
 #include "controllers/namespace/namespace_controller.h"
 #include "controllers/nodeipam/node_ipam_controller.h"
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
@@ -18,6 +20,7 @@
 #include "controllers/replicas/replica_controller.h"
 #include "controllers/resourcequota/resource_quota_controller.h"
 #include "controllers/serviceaccount/service_account_controller.h"
+#include "controllers/ttlafterfinished/ttl_after_finished_controller.h"
 #include "controllers/serviceaccount/token_controller.h"
 #include "controllers/statefulset/stateful_set_controller.h"
 #include "controllers/ttl/ttl_controller.h"
@@ -59,6 +62,9 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"deployment-controller", "deployment", make<DeploymentController>},
       {"statefulset-controller", "statefulset", make<StatefulSetController>},
       {"daemonset-controller", "daemonset", make<DaemonSetController>},
+      {"job-controller", "job", make<JobController>},
+      {"cronjob-controller", "cronjob", make<CronJobController>},
+      {"ttl-after-finished-controller", "ttl-after-finished", make<TtlAfterFinishedController>},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
       {"endpointslice-mirroring-controller", "endpointslicemirroring", make<EndpointSliceMirroringController>},

@@ -162,8 +162,9 @@ Result<Outcome> JobController::sync_job(const Job& job, JobMemory& memory) {
       if (plan.wait) wait = std::min(wait.value_or(*plan.wait), *plan.wait);
       if (!plan.remove.empty()) {
         changes = delete_pods(sync, memory, plan.remove, /*uncounted=*/true);
-      } else if (plan.create > 0) {
-        changes = create_pods(sync, memory, plan);
+      } else {
+        TRY(track_again(sync, memory));
+        if (plan.create > 0) changes = create_pods(sync, memory, plan);
       }
     }
     if (is_complete(sync, changes.active)) {
@@ -206,33 +207,20 @@ Result<std::vector<JobPod>> JobController::claim(const Job& job, JobMemory& memo
   std::vector<JobPod> mine;
   Status failure;
   std::optional<Status> confirmed;
-  const auto keep = [&](const Result<Pod>& changed) {
-    memory.tracked_again(changed->metadata.uid);
-    memory.wrote(*changed);
-    mine.push_back(memory.describe(std::make_shared<const Pod>(*changed)));
-  };
   for (PodPointer& pod : memory.newest(owned_or_orphaned(pods_, job.metadata.uid, job.metadata.namespace_), version)) {
     switch (claim_of(job.metadata.uid, deleting, selector, pod->metadata)) {
       case Claim::kIgnore:
         break;
-      case Claim::kOwned: {
-        // A crash between taking the finalizer off a superfluous pod and deleting it: the pod is to be counted again.
-        if (!deleting && is_active(*pod) && !has_tracking_finalizer(*pod) && !memory.is_deleted(pod->metadata.uid)) {
-          const auto changed = client().patch<Pod>(pod->metadata.namespace_, pod->metadata.name,
-                                                   client::PatchType::kStrategicMerge, tracking_patch(*pod, nullptr));
-          if (changed.ok()) {
-            keep(changed);
-            break;
-          }
-        }
+      case Claim::kOwned:
         mine.push_back(memory.describe(std::move(pod)));
         break;
-      }
       case Claim::kAdopt: {
         if (!confirmed) confirmed = confirm_alive(client(), job);
         const Result<Pod> adopted = confirmed->ok() ? adopt(job, *pod) : Result<Pod>(*confirmed);
         if (adopted.ok()) {
-          keep(adopted);
+          memory.tracked_again(adopted->metadata.uid);
+          memory.wrote(*adopted);
+          mine.push_back(memory.describe(std::make_shared<const Pod>(*adopted)));
         } else if (!adopted.status().is(Reason::kNotFound)) {
           failure = adopted.status();
         }
@@ -267,6 +255,22 @@ Status JobController::release(const Job& job, const Pod& pod) {
                           .status();
   // Gone, or another pod by now: nothing to release.
   return done.is(Reason::kNotFound) || done.is(Reason::kInvalid) ? Status() : done;
+}
+
+Status JobController::track_again(const JobSync& sync, JobMemory& memory) {
+  for (const JobPod& pod : sync.pods) {
+    if (pod.tracked || !is_active(pod)) continue;
+    const auto& meta = pod.pod->metadata;
+    const Result<Pod> changed = client().patch<Pod>(meta.namespace_, meta.name, client::PatchType::kStrategicMerge,
+                                                    tracking_patch(*pod.pod, nullptr));
+    if (changed.ok()) {
+      memory.tracked_again(meta.uid);
+      memory.wrote(*changed);
+    } else if (!changed.status().is(Reason::kNotFound) && !changed.status().is(Reason::kInvalid)) {
+      return changed.status();
+    }
+  }
+  return {};
 }
 
 Status JobController::remove_finalizer(const Pod& pod) {

@@ -48,6 +48,9 @@ class JobController final : public Controller {
   Changes delete_pods(JobSync& sync, JobMemory& memory, const std::vector<PodPointer>& pods, bool uncounted);
   Changes create_pods(const JobSync& sync, JobMemory& memory, const PodPlan& plan);
   Status remove_finalizer(const Pod& pod);
+  /// Pods that run without the finalizer, because the controller died between taking it off and deleting them, and that
+  /// are wanted after all: they get it back.
+  Status track_again(const JobSync& sync, JobMemory& memory);
   Status release_orphan(const std::string& pod_key);
 
   /// Writes the status if it differs from `before`, and remembers the answer.

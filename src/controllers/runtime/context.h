@@ -30,6 +30,9 @@ struct ControllerOptions {
   int large_cluster_size_threshold = 50;
   int terminated_pod_gc_threshold = 12'500;  ///< Zero or less: never.
 
+  int concurrent_job_syncs = 5;
+  int concurrent_cron_job_syncs = 5;
+  int concurrent_ttl_after_finished_syncs = 5;
   // Certificates. Without an authority nothing is signed.
   std::string cluster_signing_certificate_pem;  ///< --cluster-signing-cert-file
   std::string cluster_signing_key_pem;          ///< --cluster-signing-key-file

@@ -15,6 +15,10 @@ void add_flags(FlagSet& flags, ControllerOptions& options) {
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
             "silence after which a node counts as not ready");
   flags.add("terminated-pod-gc-threshold", &options.terminated_pod_gc_threshold, "finished pods that are kept; 0: all");
+  flags.add("concurrent-job-syncs", &options.concurrent_job_syncs, "jobs worked on at the same time");
+  flags.add("concurrent-cron-job-syncs", &options.concurrent_cron_job_syncs, "cron jobs worked on at the same time");
+  flags.add("concurrent-ttl-after-finished-syncs", &options.concurrent_ttl_after_finished_syncs,
+            "finished jobs worked on at the same time");
   flags.add("cluster-signing-duration", &options.cluster_signing_duration,
             "longest validity of certificates that are signed on request");
   flags.add("concurrent-serviceaccount-token-syncs", &options.concurrent_serviceaccount_token_syncs,
