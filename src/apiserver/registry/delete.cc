@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/status_convert.h"
+#include "api/types/batchv1.h"
 #include "api/types/corev1.h"
 #include "api/validation/equal.h"
 #include "apiserver/registry/writer.h"
@@ -38,6 +39,8 @@ void apply_propagation(api::Object& object, const api::metav1::DeleteOptions& op
     };
     orphan = has(api::metav1::kFinalizerOrphanDependents);
     foreground = has(api::metav1::kFinalizerDeleteDependents);
+    // The first Jobs kept their pods, so batch/v1 still does when nothing is said.
+    if (!orphan && !foreground) orphan = object.as<api::batchv1::Job>() != nullptr;
   }
   set_present(finalizers, api::metav1::kFinalizerOrphanDependents, orphan);
   set_present(finalizers, api::metav1::kFinalizerDeleteDependents, foreground);
@@ -80,6 +83,12 @@ bool mark_deleted(api::Object& object, const api::metav1::DeleteOptions& options
 }  // namespace
 
 Result<Writer::Deleted> Writer::remove(const WriteRequest& request, const api::metav1::DeleteOptions& options) {
+  const bool is_job = request.resource.group == "batch" && request.resource.resource == "jobs";
+  if (is_job && request.warnings != nullptr && !options.propagation_policy && !options.orphan_dependents) {
+    request.warnings->emplace_back(
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or "
+        "set propagationPolicy=Orphan to suppress this warning");
+  }
   for (int attempt = 1;; ++attempt) {
     TRY_ASSIGN(CachedPointer stored, storage_->get(request.resource, request.ns, request.name));
     auto deleted = remove_once(request, options, stored);
