@@ -2,6 +2,7 @@
 
 #include "api/types/appsv1.h"
 #include "controllers/cronjob/cron_job_controller.h"
+#include "controllers/clusterroleaggregation/cluster_role_aggregation_controller.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
 #include "controllers/daemonset/daemon_set_controller.h"
@@ -16,6 +17,7 @@
 #include "controllers/nodeipam/node_ipam_controller.h"
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
+#include "controllers/podautoscaler/horizontal_controller.h"
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
 #include "controllers/resourcequota/resource_quota_controller.h"
@@ -71,7 +73,10 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
       {"taint-eviction-controller", "", make<TaintEvictionController>},
       {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
+      {"clusterrole-aggregation-controller", "clusterrole-aggregation", make<ClusterRoleAggregationController>},
       {"disruption-controller", "disruption", make<DisruptionController>},
+      {"horizontal-pod-autoscaler-controller", "horizontalpodautoscaling", make<HorizontalController>},
+      // These two follow objects of every kind: last, so that they share what the others read whole.
       {"resourcequota-controller", "resourcequota", make<ResourceQuotaController>},
       {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
   };
