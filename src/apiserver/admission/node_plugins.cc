@@ -235,6 +235,9 @@ Chain default_chain(std::shared_ptr<Caches> caches) {
   chain.add(service_account_plugin(caches));
   chain.add(default_toleration_seconds_plugin());
   chain.add(priority_plugin(caches));
+  chain.add(storage_object_in_use_protection_plugin());
+  chain.add(persistent_volume_claim_resize_plugin(caches));
+  chain.add(default_storage_class_plugin(caches));
   return chain;
 }
 
