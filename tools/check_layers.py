@@ -22,13 +22,14 @@ LAYERS = {
     "store": set(),
     "client": {"api", "net"},
     "apiserver": {"api", "store", "net", "client"},
-    "controllers": {"client", "api"},
+    "controllers": {"client", "api", "net"},
     "scheduler": {"client", "api"},
     "kubelet": {"client", "linux", "net", "api"},
     "proxy": {"client", "linux", "api"},
     "overlay": {"client", "linux", "api"},
     "dns": {"client", "net", "api"},
     "kubecfg": {"client", "api", "net"},
+    "simulator": {"api", "net", "store", "client", "apiserver", "controllers", "scheduler"},
 }
 ANYTHING = {"cmd"}
 

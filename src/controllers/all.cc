@@ -6,16 +6,26 @@
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/ephemeral/ephemeral_volume_controller.h"
 #include "controllers/expand/volume_expand_controller.h"
+#include "controllers/bootstrap/bootstrap_controllers.h"
+#include "controllers/certificates/certificate_controllers.h"
+#include "controllers/disruption/disruption_controller.h"
+#include "controllers/endpoints/endpoint_slice_controller.h"
+#include "controllers/endpoints/endpoints_controller.h"
+#include "controllers/endpointslicemirroring/mirroring_controller.h"
 #include "controllers/garbagecollector/garbage_collector.h"
 #include "controllers/localpath/local_path_provisioner.h"
 #include "controllers/namespace/namespace_controller.h"
+#include "controllers/nodeipam/node_ipam_controller.h"
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
 #include "controllers/persistentvolume/persistent_volume_binder.h"
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
+#include "controllers/resourcequota/resource_quota_controller.h"
 #include "controllers/serviceaccount/service_account_controller.h"
 #include "controllers/volumeprotection/volume_protection.h"
+#include "controllers/serviceaccount/token_controller.h"
+#include "controllers/ttl/ttl_controller.h"
 
 namespace trireme::controllers {
 namespace {
@@ -39,12 +49,21 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"namespace-controller", "namespace", make<NamespaceController>},
       {"serviceaccount-controller", "serviceaccount", make<ServiceAccountController>},
       {"root-ca-certificate-publisher-controller", "root-ca-cert-publisher", make<RootCaPublisher>},
+      {"serviceaccount-token-controller", "serviceaccount-token", make<ServiceAccountTokenController>},
+      {"bootstrap-signer-controller", "bootstrapsigner", make<BootstrapSignerController>},
+      {"token-cleaner-controller", "tokencleaner", make<TokenCleanerController>},
+      {"certificatesigningrequest-approving-controller", "csrapproving", make<CsrApprovingController>},
+      {"certificatesigningrequest-signing-controller", "csrsigning", make<CsrSigningController>},
+      {"certificatesigningrequest-cleaner-controller", "csrcleaner", make<CsrCleanerController>},
+      {"ttl-controller", "ttl", make<TtlController>},
+      {"node-ipam-controller", "nodeipam", make<NodeIpamController>},
       {"replicationcontroller-controller", "replicationcontroller",
        make_replicas<api::corev1::ReplicationController>("replicationcontroller-controller", "replication-controller")},
       {"replicaset-controller", "replicaset",
        make_replicas<api::appsv1::ReplicaSet>("replicaset-controller", "replicaset-controller")},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
+      {"endpointslice-mirroring-controller", "endpointslicemirroring", make<EndpointSliceMirroringController>},
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
       {"taint-eviction-controller", "", make<TaintEvictionController>},
       {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
@@ -55,6 +74,8 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"persistentvolume-expander-controller", "persistentvolume-expander", make<VolumeExpandController>},
       {"ephemeral-volume-controller", "ephemeral-volume", make<EphemeralVolumeController>},
       {"local-path-provisioner-controller", "", make<LocalPathProvisioner>},
+      {"disruption-controller", "disruption", make<DisruptionController>},
+      {"resourcequota-controller", "resourcequota", make<ResourceQuotaController>},
       {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
   };
   return all;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <random>
@@ -88,7 +89,8 @@ class SchedulerImpl final : public Scheduler {
             cache_, nominations_, [this](const std::string& ns) { return budgets_.list(ns); },
             seed_or_random(context_.options.random_seed)),
         siblings_(*context_.informers),
-        writer_(context_.client, context_.events->recorder(context_.options.scheduler_name), context_.clock) {
+        writer_(context_.client, context_.events->recorder(context_.options.scheduler_name), context_.clock,
+                context_.single_threaded ? Writer::Mode::kStepped : Writer::Mode::kThreads) {
     cache_.set_siblings([this](const Pod& pod) { return siblings_.find(pod); });
     follow<Pod, PodChanged>();
     follow<Node, NodeChanged>();
@@ -99,7 +101,7 @@ class SchedulerImpl final : public Scheduler {
   Status start(std::stop_token stop) override {
     context_.informers->start();
     if (!context_.informers->wait_synced(stop)) return Status::timeout("stopped before the informers were synced");
-    thread_ = std::jthread([this](std::stop_token own_stop) { run(own_stop); });
+    if (!context_.single_threaded) thread_ = std::jthread([this](std::stop_token own_stop) { run(own_stop); });
     log::info("Started the scheduler", {{"name", context_.options.scheduler_name}});
     return {};
   }
@@ -111,6 +113,35 @@ class SchedulerImpl final : public Scheduler {
     writer_.stop();
     context_.informers->stop();
   }
+
+  bool step() override {
+    bool worked = false;
+    {
+      const std::lock_guard lock(inbox_mutex_);
+      messages_.swap(inbox_);
+    }
+    for (const Message& message : messages_) {
+      std::visit([this](const auto& each) { apply(each); }, message);
+      worked = true;
+    }
+    messages_.clear();
+    queue_.advance(context_.clock->monotonic());
+    show_queue();
+    if (const QueuedPod* pod = queue_.pop()) {
+      schedule(*pod);
+      return true;
+    }
+    arm();
+    return worked;
+  }
+
+  bool ready() const override {
+    const std::lock_guard lock(inbox_mutex_);
+    return !inbox_.empty() || timer_fired_ || queue_.size(Queue::Place::kActive) > 0;
+  }
+
+  bool write() override { return writer_.step(); }
+  size_t unwritten() const override { return writer_.waiting(); }
 
   std::string metrics() const override { return metrics_.print(context_.options.scheduler_name); }
 
@@ -131,28 +162,14 @@ class SchedulerImpl final : public Scheduler {
   }
 
   void run(std::stop_token stop) {
-    std::vector<Message> messages;
     while (!stop.stop_requested()) {
-      {
-        const std::lock_guard lock(inbox_mutex_);
-        messages.swap(inbox_);
-      }
-      for (const Message& message : messages) {
-        std::visit([this](const auto& each) { apply(each); }, message);
-      }
-      messages.clear();
-      queue_.advance(context_.clock->monotonic());
-      show_queue();
-      if (const QueuedPod* pod = queue_.pop()) {
-        schedule(*pod);
-      } else {
-        wait(stop);
-      }
+      if (!step()) wait(stop);
     }
   }
 
-  /// Until there is a message or a queued pod is due.
-  void wait(std::stop_token stop) {
+  /// A timer for the queued pod that is due first.
+  void arm() {
+    if (timer_fired_.exchange(false)) timer_due_.reset();
     const std::optional<Duration> due = queue_.next_due();
     if (due != timer_due_) {
       timer_.reset();
@@ -168,9 +185,12 @@ class SchedulerImpl final : public Scheduler {
         });
       }
     }
+  }
+
+  /// Until there is a message or the timer has fired.
+  void wait(std::stop_token stop) {
     std::unique_lock lock(inbox_mutex_);
     inbox_changed_.wait(lock, stop, [this] { return !inbox_.empty() || timer_fired_; });
-    if (std::exchange(timer_fired_, false)) timer_due_.reset();
   }
 
   void show_queue() {
@@ -345,11 +365,12 @@ class SchedulerImpl final : public Scheduler {
   client::Informer<api::policyv1::PodDisruptionBudget>& budgets_;
   Preemption preemption_;
   std::optional<Duration> timer_due_;
+  std::vector<Message> messages_;  ///< Taken from the inbox.
 
-  std::mutex inbox_mutex_;
+  mutable std::mutex inbox_mutex_;
   std::condition_variable_any inbox_changed_;
   std::vector<Message> inbox_;
-  bool timer_fired_ = false;
+  std::atomic<bool> timer_fired_ = false;
 
   SiblingFinder siblings_;
   Writer writer_;

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apiserver/admission/admission.h"
+#include "apiserver/authz/authz.h"
 #include "apiserver/watch/caches.h"
 
 /// The built-in admission plugins, under upstream's names.
@@ -35,7 +36,24 @@ std::shared_ptr<Plugin> default_storage_class_plugin(std::shared_ptr<Caches> cac
 /// PersistentVolumeClaimResize: only bound claims grow, and only where their class allows it.
 std::shared_ptr<Plugin> persistent_volume_claim_resize_plugin(std::shared_ptr<Caches> caches);
 
-/// All of them in upstream's order.
-Chain default_chain(std::shared_ptr<Caches> caches);
+/// CertificateApproval and CertificateSigning: who approves a certificate request or issues its certificate must have
+/// the verb approve or sign on the signer. CertificateSubjectRestriction: nobody becomes system:masters by a request.
+/// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#certificateapproval
+std::shared_ptr<Plugin> certificate_approval_plugin(std::shared_ptr<authz::Authorizer> authorizer);
+std::shared_ptr<Plugin> certificate_signing_plugin(std::shared_ptr<authz::Authorizer> authorizer);
+std::shared_ptr<Plugin> certificate_subject_restriction_plugin();
+
+/// LimitRanger: fills in the requests and limits that a namespace's LimitRanges give to containers that name none, and
+/// refuses pods and claims outside their bounds.
+/// Source: https://kubernetes.io/docs/concepts/policy/limit-range/
+std::shared_ptr<Plugin> limit_ranger_plugin(std::shared_ptr<Caches> caches);
+
+/// ResourceQuota: charges what an object costs to every quota it counts against, before it is written, and refuses what
+/// would exceed one. Requests of one namespace that arrive together are charged with one write.
+/// Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/
+std::shared_ptr<Plugin> resource_quota_plugin(std::shared_ptr<Caches> caches);
+
+/// All of them in upstream's order. `authorizer` answers what a plugin must know of the caller's other rights.
+Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer);
 
 }  // namespace trireme::apiserver::admission

@@ -32,15 +32,15 @@ Registry::Registry(const Options& options, std::shared_ptr<Metrics> metrics)
     : options_(options),
       clock_(options.clock),
       storage_(std::make_shared<Storage>(options.caches, options.clock, options.event_ttl)),
-      reader_(options.caches, options.clock, std::move(metrics)) {
-  auto services =
-      ServiceAllocator::create(options.caches, options.service_cidr, options.first_node_port, options.last_node_port);
+      reader_(options.caches, options.clock, std::move(metrics), options.random) {
+  auto services = ServiceAllocator::create(options.caches, options.service_cidr, options.first_node_port,
+                                           options.last_node_port, options.random);
   if (services.ok()) {
     services_ = *services;
   } else {
     services_status_ = services.status();
   }
-  writer_ = std::make_unique<Writer>(storage_, clock_, options.admission, services_);
+  writer_ = std::make_unique<Writer>(storage_, clock_, options.admission, services_, options.random);
 }
 
 void Registry::stop() { streams_.stop(); }
