@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "api/names.h"
 #include "apiserver/admission/admission.h"
 #include "apiserver/authz/authz.h"
 #include "apiserver/watch/caches.h"
@@ -12,7 +13,8 @@ namespace trireme::apiserver::admission {
 /// ServiceAccount: pods run as "default" where they name no account, the account must exist, its image pull secrets are
 /// taken over, and a projected volume with a bound token is mounted into every container.
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
-std::shared_ptr<Plugin> service_account_plugin(std::shared_ptr<Caches> caches);
+std::shared_ptr<Plugin> service_account_plugin(std::shared_ptr<Caches> caches,
+                                               api::RandomSource random = api::system_random);
 
 /// Priority: resolves a pod's priorityClassName to its value, and guards the one global default.
 std::shared_ptr<Plugin> priority_plugin(std::shared_ptr<Caches> caches);
@@ -53,7 +55,9 @@ std::shared_ptr<Plugin> limit_ranger_plugin(std::shared_ptr<Caches> caches);
 /// Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/
 std::shared_ptr<Plugin> resource_quota_plugin(std::shared_ptr<Caches> caches);
 
-/// All of them in upstream's order. `authorizer` answers what a plugin must know of the caller's other rights.
-Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer);
+/// All of them in upstream's order. `authorizer` answers what a plugin must know of the caller's other rights; `random`
+/// names volumes.
+Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer,
+                    api::RandomSource random = api::system_random);
 
 }  // namespace trireme::apiserver::admission

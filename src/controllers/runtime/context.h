@@ -15,6 +15,11 @@ namespace trireme::controllers {
 /// https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/
 struct ControllerOptions {
   std::string root_ca_pem;  ///< Published to every namespace as kube-root-ca.crt (--root-ca-file).
+
+  int concurrent_rc_syncs = 5;
+  int concurrent_replicaset_syncs = 5;
+  int concurrent_deployment_syncs = 5;
+
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   Duration node_startup_grace_period = std::chrono::seconds(60);
   double node_eviction_rate = 0.1;             ///< Nodes a second that get the NoExecute taint, per zone.
@@ -37,6 +42,8 @@ struct ControllerOptions {
   std::vector<std::string> cluster_cidrs;  ///< One range a family (--cluster-cidr).
   int node_cidr_mask_size_ipv4 = 24;
   int node_cidr_mask_size_ipv6 = 64;
+
+  // Quota and autoscaling.
   int concurrent_resource_quota_syncs = 5;
   Duration resource_quota_sync_period = std::chrono::minutes(5);  ///< Between full recounts.
   int concurrent_horizontal_pod_autoscaler_syncs = 5;
