@@ -187,7 +187,7 @@ std::vector<PolicyRule> scheduler_rules() {
           rule(kRead, "core", "persistentvolumeclaims persistentvolumes"),
           rule("create", "authentication.k8s.io", "tokenreviews"),
           rule("create", "authorization.k8s.io", "subjectaccessreviews"),
-          rule(kRead, "storage.k8s.io", "csinodes csidrivers csistoragecapacities storageclasses"),
+          rule(kRead, "storage.k8s.io", "csinodes csidrivers csistoragecapacities storageclasses volumeattachments"),
       },
   });
 }
