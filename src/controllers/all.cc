@@ -3,6 +3,11 @@
 #include "api/types/appsv1.h"
 #include "controllers/cronjob/cron_job_controller.h"
 #include "controllers/clusterroleaggregation/cluster_role_aggregation_controller.h"
+#include "controllers/attachdetach/attach_detach_controller.h"
+#include "controllers/endpoints/endpoint_slice_controller.h"
+#include "controllers/endpoints/endpoints_controller.h"
+#include "controllers/ephemeral/ephemeral_volume_controller.h"
+#include "controllers/expand/volume_expand_controller.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
 #include "controllers/daemonset/daemon_set_controller.h"
@@ -12,16 +17,21 @@
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/endpointslicemirroring/mirroring_controller.h"
 #include "controllers/garbagecollector/garbage_collector.h"
+#include "controllers/localpath/local_path_provisioner.h"
 #include "controllers/job/job_controller.h"
 #include "controllers/namespace/namespace_controller.h"
 #include "controllers/nodeipam/node_ipam_controller.h"
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
 #include "controllers/podautoscaler/horizontal_controller.h"
+#include "controllers/persistentvolume/persistent_volume_binder.h"
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
 #include "controllers/resourcequota/resource_quota_controller.h"
 #include "controllers/serviceaccount/service_account_controller.h"
+#include "controllers/volumeprotection/volume_protection.h"
+#include "controllers/serviceaccount/token_controller.h"
+#include "controllers/ttl/ttl_controller.h"
 #include "controllers/ttlafterfinished/ttl_after_finished_controller.h"
 #include "controllers/serviceaccount/token_controller.h"
 #include "controllers/statefulset/stateful_set_controller.h"
@@ -74,6 +84,13 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"taint-eviction-controller", "", make<TaintEvictionController>},
       {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
       {"clusterrole-aggregation-controller", "clusterrole-aggregation", make<ClusterRoleAggregationController>},
+      {"persistentvolume-binder-controller", "persistentvolume-binder", make<PersistentVolumeBinder>},
+      {"persistentvolumeclaim-protection-controller", "pvc-protection", make<ClaimProtectionController>},
+      {"persistentvolume-protection-controller", "pv-protection", make<VolumeProtectionController>},
+      {"persistentvolume-attach-detach-controller", "attachdetach", make<AttachDetachController>},
+      {"persistentvolume-expander-controller", "persistentvolume-expander", make<VolumeExpandController>},
+      {"ephemeral-volume-controller", "ephemeral-volume", make<EphemeralVolumeController>},
+      {"local-path-provisioner-controller", "", make<LocalPathProvisioner>},
       {"disruption-controller", "disruption", make<DisruptionController>},
       {"horizontal-pod-autoscaler-controller", "horizontalpodautoscaling", make<HorizontalController>},
       // These two follow objects of every kind: last, so that they share what the others read whole.
