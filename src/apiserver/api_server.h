@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/names.h"
 #include "apiserver/admission/admission.h"
 #include "apiserver/authn/authn.h"
 #include "apiserver/authz/authz.h"
@@ -36,6 +37,8 @@ struct Options {
   uint16_t advertise_port = 6443;
   Duration event_ttl = std::chrono::hours(1);
   bool sole_writer = true;  ///< See CachesOptions.
+  /// For uids, generated names, addresses of services and the ends of watches. Called from any worker thread.
+  api::RandomSource random = api::system_random;
 
   /// Opens a connection to a kubelet ("https://10.0.0.5:10250") with the server's client certificate, for logs.
   /// Null: such subresources are answered 501.

@@ -218,8 +218,33 @@ Status RawClient::remove_collection(const api::ResourceInfo& resource, std::stri
   return result.ok() ? Status() : result.status();
 }
 
-Status RawClient::watch(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options,
-                        std::stop_token stop, const std::function<bool(RawWatchEvent)>& each) {
+WatchStream::WatchStream(std::unique_ptr<net::ResponseStream> stream, Duration idle_timeout)
+    : stream_(std::move(stream)), idle_timeout_(idle_timeout) {
+  const bool framed = stream_->headers().get("Content-Type").starts_with(kProtobuf);
+  frames_ = std::make_unique<WatchFrames>(framed ? WatchFrames::Format::kProtobuf : WatchFrames::Format::kJson);
+}
+
+WatchStream::~WatchStream() = default;
+
+Result<std::optional<RawWatchEvent>> WatchStream::next() { return frames_->next(); }
+
+Status WatchStream::wait(std::stop_token stop) {
+  TRY_ASSIGN(const std::string piece, stream_->read(std::move(stop), idle_timeout_));
+  over_ = piece.empty();
+  frames_->append(piece);
+  return {};
+}
+
+Result<bool> WatchStream::poll() {
+  TRY_ASSIGN(const std::optional<std::string> piece, stream_->try_read());
+  if (!piece) return false;
+  over_ = piece->empty();
+  frames_->append(*piece);
+  return true;
+}
+
+Result<std::unique_ptr<WatchStream>> RawClient::open_watch(const api::ResourceInfo& resource, std::string_view ns,
+                                                           const ListOptions& options, std::stop_token stop) {
   std::string target = path_of(resource, ns);
   add_query(target, "watch", "true");
   if (options.allow_watch_bookmarks) add_query(target, "allowWatchBookmarks", "true");
@@ -233,8 +258,6 @@ Status RawClient::watch(const api::ResourceInfo& resource, std::string_view ns, 
   TRY_ASSIGN(std::unique_ptr<net::ResponseStream> stream, transport_->open(request, stop));
   // A server that was given a time to end and stays silent past it has gone without a word.
   constexpr auto kGrace = std::chrono::seconds(30);
-  const Duration idle =
-      options.timeout_seconds > 0 ? std::chrono::seconds(options.timeout_seconds) + kGrace : Duration::zero();
   if (stream->status() < 200 || stream->status() >= 300) {
     std::string body;
     constexpr size_t kMaxErrorBody = 1 << 20;
@@ -245,19 +268,23 @@ Status RawClient::watch(const api::ResourceInfo& resource, std::string_view ns, 
     }
     return error_of(stream->status(), body);
   }
-  const bool framed = stream->headers().get("Content-Type").starts_with(kProtobuf);
-  WatchFrames frames(framed ? WatchFrames::Format::kProtobuf : WatchFrames::Format::kJson);
+  const Duration idle =
+      options.timeout_seconds > 0 ? std::chrono::seconds(options.timeout_seconds) + kGrace : Duration::zero();
+  return std::make_unique<WatchStream>(std::move(stream), idle);
+}
+
+Status RawClient::watch(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options,
+                        std::stop_token stop, const std::function<bool(RawWatchEvent)>& each) {
+  TRY_ASSIGN(const std::unique_ptr<WatchStream> stream, open_watch(resource, ns, options, stop));
   while (true) {
-    auto piece = stream->read(stop, idle);
-    if (!piece.ok()) return piece.status();
-    if (piece->empty()) return {};
-    frames.append(*piece);
-    while (true) {
-      TRY_ASSIGN(std::optional<RawWatchEvent> event, frames.next());
-      if (!event) break;
-      if (!each(std::move(*event))) return {};
-      if (stop.stop_requested()) return Status::timeout("the watch was stopped");
+    TRY_ASSIGN(std::optional<RawWatchEvent> event, stream->next());
+    if (!event) {
+      if (stream->over()) return {};
+      TRY(stream->wait(stop));
+      continue;
     }
+    if (!each(std::move(*event))) return {};
+    if (stop.stop_requested()) return Status::timeout("the watch was stopped");
   }
 }
 

@@ -50,6 +50,31 @@ struct RawWatchEvent {
   std::string object;
 };
 
+class WatchFrames;
+
+/// A watch that has been opened: its events in order. Used by one thread at a time.
+class WatchStream {
+ public:
+  WatchStream(std::unique_ptr<net::ResponseStream> stream, Duration idle_timeout);
+  ~WatchStream();
+
+  /// The next event of what has arrived; empty when more must arrive first. Fails when the stream is broken.
+  Result<std::optional<RawWatchEvent>> next();
+  /// Waits until more has arrived, or the watch has ended (`over`). Timeout when `stop` is requested or nothing came
+  /// for too long; else why the connection failed.
+  Status wait(std::stop_token stop);
+  /// `wait` without waiting: false when nothing has arrived. Only for in-process transports.
+  Result<bool> poll();
+  /// The server has ended the watch in order; `next` may still have events.
+  bool over() const { return over_; }
+
+ private:
+  std::unique_ptr<net::ResponseStream> stream_;
+  const Duration idle_timeout_;
+  std::unique_ptr<WatchFrames> frames_;
+  bool over_ = false;
+};
+
 /// Calls by resource, with encoded bodies. Thread-safe. Error answers become the Status the server sent.
 class RawClient {
  public:
@@ -78,6 +103,9 @@ class RawClient {
   /// GET of any other path, such as "/version", with `accept`.
   Result<std::string> get_path(std::string target, std::stop_token stop = {},
                                std::string_view accept = "application/json");
+  /// Opens a watch; returns when the server has accepted it.
+  Result<std::unique_ptr<WatchStream>> open_watch(const api::ResourceInfo& resource, std::string_view ns,
+                                                  const ListOptions& options, std::stop_token stop = {});
   /// Calls `each` for every event, in order, on this thread, until the watch ends (OK), fails, a stop is requested, or
   /// `each` returns false.
   Status watch(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options, std::stop_token stop,

@@ -7,8 +7,8 @@ namespace trireme::client {
 
 using api::corev1::Event;
 
-EventBroadcaster::EventBroadcaster(Client client, std::shared_ptr<Clock> clock)
-    : client_(std::move(client)), clock_(std::move(clock)) {}
+EventBroadcaster::EventBroadcaster(Client client, std::shared_ptr<Clock> clock, Mode mode)
+    : client_(std::move(client)), clock_(std::move(clock)), mode_(mode) {}
 
 EventBroadcaster::~EventBroadcaster() = default;
 
@@ -21,12 +21,34 @@ void EventBroadcaster::post(Event event) {
     const std::lock_guard lock(mutex_);
     if (queue_.size() >= kMaxQueue) return;
     queue_.push_back(std::move(event));
+    if (mode_ == Mode::kStepped) return;
     if (!thread_.joinable()) thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
   }
   changed_.notify_all();
 }
 
+size_t EventBroadcaster::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+bool EventBroadcaster::step() {
+  Event event;
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.empty()) return false;
+    event = std::move(queue_.front());
+    queue_.pop_front();
+  }
+  write(std::move(event), {});
+  return true;
+}
+
 void EventBroadcaster::flush() {
+  if (mode_ == Mode::kStepped) {
+    while (step()) continue;
+    return;
+  }
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return queue_.empty() && !busy_; });
 }

@@ -32,10 +32,11 @@ class EventRecorder;
 
 /// Writes the Events of a process to the API in the background: best effort, never blocking the caller. What does not
 /// fit into the queue is dropped, as are events the server refuses; while the server is away an event is tried again
-/// up to twelve times. One thread, which starts with the first event. Thread-safe.
+/// up to twelve times. One thread, which starts with the first event; none when it is stepped. Thread-safe.
 class EventBroadcaster {
  public:
-  EventBroadcaster(Client client, std::shared_ptr<Clock> clock);
+  enum class Mode { kThread, kStepped };
+  EventBroadcaster(Client client, std::shared_ptr<Clock> clock, Mode mode = Mode::kThread);
   /// Stops; events still queued are lost.
   ~EventBroadcaster();
 
@@ -45,6 +46,10 @@ class EventBroadcaster {
   void post(api::corev1::Event event);
   /// Waits until every event posted so far has been written or given up (tests, an orderly end).
   void flush();
+  /// Stepped broadcasters: writes the oldest event that waits; false when none does.
+  bool step();
+  /// Events that have not been taken up for writing.
+  size_t waiting() const;
 
  private:
   static constexpr size_t kMaxQueue = 1000;
@@ -55,8 +60,9 @@ class EventBroadcaster {
 
   Client client_;
   const std::shared_ptr<Clock> clock_;
+  const Mode mode_;
   EventCorrelator correlator_;  ///< Only the thread's.
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<api::corev1::Event> queue_;
   bool busy_ = false;

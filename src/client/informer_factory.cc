@@ -1,5 +1,8 @@
 #include "client/informer_factory.h"
 
+#include <algorithm>
+#include <random>
+
 namespace trireme::client {
 namespace {
 
@@ -31,7 +34,10 @@ InformerFactory::Entry& InformerFactory::find_or_make(const api::ResourceInfo& r
       std::remove_reference_t<decltype(managed)>().swap(managed);
       if (transform) transform(object);
     };
-    entry.reflector = std::make_shared<Reflector>(client_, clock_, resource, scope, std::move(trimmed));
+    const uint64_t seed = stepped_ ? stepped_->seed * 1'000'003 + order_.size() : std::random_device{}();
+    entry.reflector = std::make_shared<Reflector>(client_, clock_, resource, scope, std::move(trimmed),
+                                                  static_cast<uint32_t>(seed % 0x7fffffff));
+    order_.push_back(entry.reflector);
   }
   return entry;
 }
@@ -55,17 +61,43 @@ std::shared_ptr<Reflector> InformerFactory::metadata(
 
 std::vector<std::shared_ptr<Reflector>> InformerFactory::reflectors() {
   const std::lock_guard lock(mutex_);
-  std::vector<std::shared_ptr<Reflector>> out;
-  for (const auto& [key, entry] : entries_) out.push_back(entry.reflector);
-  return out;
+  return order_;
 }
 
 void InformerFactory::start() {
   const std::lock_guard lock(mutex_);
-  for (auto& [key, entry] : entries_) entry.reflector->start();
+  for (const auto& reflector : order_) stepped_ ? reflector->begin() : reflector->start();
+}
+
+bool InformerFactory::pump() {
+  bool worked = false;
+  // By index: a handler may make another informer.
+  for (size_t i = 0; i < order_.size(); ++i) {
+    const std::shared_ptr<Reflector> reflector = order_[i];
+    if (reflector->started() && reflector->advance()) worked = true;
+  }
+  return worked;
+}
+
+std::optional<Duration> InformerFactory::next_due() const {
+  std::optional<Duration> first;
+  for (const auto& reflector : order_) {
+    const auto due = reflector->due();
+    if (due && (!first || *due < *first)) first = due;
+  }
+  return first;
 }
 
 bool InformerFactory::wait_synced(std::stop_token stop) {
+  while (stepped_) {
+    while (pump()) continue;
+    const bool synced =
+        std::ranges::all_of(order_, [](const auto& each) { return !each->started() || each->synced(); });
+    if (synced) return true;
+    // What has not synced has failed and backs off.
+    const std::optional<Duration> due = next_due();
+    if (!due || !clock_->sleep_for(*due - clock_->monotonic(), stop)) return false;
+  }
   for (const auto& reflector : reflectors()) {
     if (reflector->started() && !reflector->wait_synced(stop)) return false;
   }

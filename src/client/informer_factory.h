@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,10 +61,19 @@ class TypedInformer final : public Informer<T> {
 ///   pods.add_handler(…);
 ///   factory.start();
 ///   if (!factory.wait_synced(stop)) return;
+///
+/// A stepped factory has no threads: its informers move in `pump` alone, on the caller's thread, over an in-process
+/// transport. Then only that thread may use it, and `wait_synced` pumps.
 class InformerFactory {
  public:
   InformerFactory(std::shared_ptr<RawClient> client, std::shared_ptr<Clock> clock)
       : client_(std::move(client)), clock_(std::move(clock)) {}
+  /// `seed`: of the informers' jitter.
+  struct Stepped {
+    uint64_t seed = 0;
+  };
+  InformerFactory(std::shared_ptr<RawClient> client, std::shared_ptr<Clock> clock, Stepped stepped)
+      : client_(std::move(client)), clock_(std::move(clock)), stepped_(stepped) {}
   /// Stops and joins every informer.
   ~InformerFactory();
 
@@ -89,6 +99,12 @@ class InformerFactory {
   void start();
   /// Waits for the first list of every started informer. False when `stop` was requested first.
   bool wait_synced(std::stop_token stop = {});
+  /// Stepped factories: lets every started informer take what it can without waiting, in the order of their making.
+  /// False when there was nothing.
+  bool pump();
+  /// The earliest monotonic time at which an informer that backs off goes on.
+  std::optional<Duration> next_due() const;
+  bool stepped() const { return stepped_.has_value(); }
   /// Ends all watches and joins their threads; the caches stay readable.
   void stop();
 
@@ -105,7 +121,9 @@ class InformerFactory {
   const std::shared_ptr<RawClient> client_;
   const std::shared_ptr<Clock> clock_;
   std::mutex mutex_;
+  const std::optional<Stepped> stepped_;
   std::map<std::pair<const api::ResourceInfo*, Scope>, Entry> entries_;
+  std::vector<std::shared_ptr<Reflector>> order_;  ///< As they were made.
 };
 
 }  // namespace trireme::client

@@ -30,13 +30,16 @@ struct ObjectDeleter {
 }  // namespace
 
 Reflector::Reflector(std::shared_ptr<RawClient> client, std::shared_ptr<Clock> clock, const api::ResourceInfo& resource,
-                     Scope scope, AnyTransform transform)
+                     Scope scope, AnyTransform transform, uint32_t seed)
     : client_(std::move(client)),
       clock_(std::move(clock)),
       resource_(resource),
       type_(scope.metadata_only ? api::type_info<api::metav1::PartialObjectMetadata>() : *resource.type),
       scope_(std::move(scope)),
-      transform_(std::move(transform)) {}
+      transform_(std::move(transform)),
+      random_(seed),
+      backoff_(kStartBackoff),
+      last_failure_(clock_->monotonic()) {}
 
 Reflector::~Reflector() = default;
 
@@ -84,34 +87,87 @@ Duration Reflector::jittered(Duration base) {
 }
 
 void Reflector::run(std::stop_token stop) {
-  Duration backoff = kStartBackoff;
-  Duration last_failure = clock_->monotonic();
-  bool listed = false;
-  int failures = 0;
   while (!stop.stop_requested()) {
-    const Status status = listed ? watch(stop) : list(stop);
-    if (stop.stop_requested()) return;
-    if (status.ok()) {
-      listed = true;
-      failures = 0;
-      backoff = std::max(backoff, kFirstBackoff);
-      continue;
+    switch (step(stop)) {
+      case Next::kNow:
+        break;
+      case Next::kEvents:
+        if (Status status = watch_->wait(stop); !status.ok() && !stop.stop_requested()) after(status);
+        break;
+      case Next::kTime:
+        if (!clock_->sleep_for(due_ - clock_->monotonic(), stop)) return;
+        break;
     }
-    if (expired(status)) {
-      // The first list may ask for any state; after an expiry only the newest is sure to be watchable.
-      version_.clear();
-      listed = false;
-    }
-    // One line for a run of failures, none for a short one: a server that is away for long must not fill the log.
-    if (++failures == kReportedFailure) {
-      log::warning("Cannot follow a resource; trying again", {{"resource", resource_.resource}, {"error", status}});
-    }
-    const Duration now = clock_->monotonic();
-    if (now - last_failure > kBackoffReset) backoff = kFirstBackoff;
-    last_failure = now;
-    if (!clock_->sleep_for(jittered(backoff), stop)) return;
-    backoff = std::min(backoff * 2, kLastBackoff);
   }
+}
+
+bool Reflector::advance() {
+  bool worked = false;
+  while (true) {
+    switch (step({})) {
+      case Next::kNow:
+        break;
+      case Next::kEvents: {
+        const Result<bool> arrived = watch_->poll();
+        if (arrived.ok() && !*arrived) return worked;
+        if (!arrived.ok()) after(arrived.status());
+        break;
+      }
+      case Next::kTime:
+        return worked;
+    }
+    worked = true;
+  }
+}
+
+Reflector::Next Reflector::step(std::stop_token stop) {
+  if (waiting_) {
+    if (clock_->monotonic() < due_) return Next::kTime;
+    waiting_ = false;
+  }
+  if (!listed_) {
+    const Status status = list(stop);
+    listed_ = status.ok();
+    return stop.stop_requested() ? Next::kNow : after(status);
+  }
+  if (!watch_) {
+    const Status status = open_watch(stop);
+    return status.ok() || stop.stop_requested() ? Next::kNow : after(status);
+  }
+  const Result<bool> ended = follow();
+  if (!ended.ok()) return after(ended.status());
+  if (!*ended) return Next::kEvents;
+  // A server that ends every watch at once must not be asked without pause.
+  if (events_ == 0 && clock_->monotonic() - opened_ < std::chrono::seconds(1)) {
+    return after(Status::unavailable("the watch ended at once without an event"));
+  }
+  return after({});
+}
+
+/// What a finished list or watch means for what comes next.
+Reflector::Next Reflector::after(const Status& status) {
+  watch_.reset();
+  if (status.ok()) {
+    failures_ = 0;
+    backoff_ = std::max(backoff_, kFirstBackoff);
+    return Next::kNow;
+  }
+  if (expired(status)) {
+    // The first list may ask for any state; after an expiry only the newest is sure to be watchable.
+    version_.clear();
+    listed_ = false;
+  }
+  // One line for a run of failures, none for a short one: a server that is away for long must not fill the log.
+  if (++failures_ == kReportedFailure) {
+    log::warning("Cannot follow a resource; trying again", {{"resource", resource_.resource}, {"error", status}});
+  }
+  const Duration now = clock_->monotonic();
+  if (now - last_failure_ > kBackoffReset) backoff_ = kFirstBackoff;
+  last_failure_ = now;
+  due_ = now + jittered(backoff_);
+  waiting_ = true;
+  backoff_ = std::min(backoff_ * 2, kLastBackoff);
+  return Next::kTime;
 }
 
 AnyPointer Reflector::adopt(void* object) {
@@ -205,7 +261,7 @@ void Reflector::replace(std::vector<AnyPointer> items, const std::string& versio
   for (const auto& [before, after] : changes) deliver(before, after);
 }
 
-Status Reflector::watch(std::stop_token stop) {
+Status Reflector::open_watch(std::stop_token stop) {
   ListOptions options;
   options.label_selector = scope_.label_selector;
   options.field_selector = scope_.field_selector;
@@ -214,19 +270,19 @@ Status Reflector::watch(std::stop_token stop) {
   options.allow_watch_bookmarks = true;
   options.timeout_seconds =
       kShortestWatchSeconds + std::uniform_int_distribution<int64_t>(0, kShortestWatchSeconds)(random_);
-  const Duration begin = clock_->monotonic();
-  size_t events = 0;
-  Status failure;
-  Status ended = client_->watch(resource_, scope_.ns, options, stop, [&](const RawWatchEvent& event) {
-    ++events;
-    failure = on_event(event);
-    return failure.ok();
-  });
-  if (!failure.ok()) return failure;
-  if (ended.ok() && events == 0 && clock_->monotonic() - begin < std::chrono::seconds(1)) {
-    return Status::unavailable("the watch ended at once without an event");
+  opened_ = clock_->monotonic();
+  events_ = 0;
+  TRY_ASSIGN(watch_, client_->open_watch(resource_, scope_.ns, options, stop));
+  return {};
+}
+
+Result<bool> Reflector::follow() {
+  while (true) {
+    TRY_ASSIGN(const std::optional<RawWatchEvent> event, watch_->next());
+    if (!event) return watch_->over();
+    ++events_;
+    TRY(on_event(*event));
   }
-  return ended;
 }
 
 Status Reflector::on_event(const RawWatchEvent& event) {

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -26,7 +27,11 @@ using AnyTransform = std::function<void(void*)>;
 
 /// Keeps a Cache equal to the server's collection: lists once, then watches from the list's version with bookmarks,
 /// resumes a broken watch where it ended, and lists anew only when that version has expired (410).
-/// The type-erased engine of `Informer<T>`. Thread-safe; one thread of its own from `start` on.
+/// The type-erased engine of `Informer<T>`.
+///
+/// It is a state machine (list, open a watch, follow it, back off) whose steps `advance` takes; `start` gives it a
+/// thread that does so and waits in between. Without a thread, whoever owns it calls `advance`. Thread-safe but for
+/// `advance`.
 ///
 /// The rules are client-go's reflector's: the first list asks for resourceVersion 0, one after an expiry for the
 /// newest; back-off from 0.8 s (25 ms until the first list) to 30 s with jitter; watches end after a random five to ten
@@ -35,12 +40,20 @@ class Reflector {
  public:
   using Handler = std::function<void(const AnyPointer& before, const AnyPointer& after)>;
 
+  /// `seed` is that of the jitter.
   Reflector(std::shared_ptr<RawClient> client, std::shared_ptr<Clock> clock, const api::ResourceInfo& resource,
-            Scope scope, AnyTransform transform);
+            Scope scope, AnyTransform transform, uint32_t seed = std::random_device{}());
   /// Stops and joins.
   ~Reflector();
 
   void start();
+  /// Instead of `start`, over an in-process transport: does all that can be done without waiting, and says whether that
+  /// was anything. Returns false until the server has sent something, or a back-off has passed.
+  bool advance();
+  /// In place of `start` for who calls `advance`: counts it among the started.
+  void begin() { started_ = true; }
+  /// While it backs off: the monotonic time at which it goes on.
+  std::optional<Duration> due() const { return waiting_ ? std::optional(due_) : std::nullopt; }
   void request_stop();
   /// Waits for the thread's end after `request_stop`; the cache stays readable.
   void join();
@@ -60,9 +73,15 @@ class Reflector {
   const api::metav1::ObjectMeta& metadata(const AnyPointer& object) const { return metadata_in(type_, object.get()); }
 
  private:
+  /// Either `step` has something to do at once, or something must come first.
+  enum class Next { kNow, kEvents, kTime };
   void run(std::stop_token stop);
+  Next step(std::stop_token stop);
+  Next after(const Status& status);
   Status list(std::stop_token stop);
-  Status watch(std::stop_token stop);
+  Status open_watch(std::stop_token stop);
+  /// Applies what has arrived. True when the watch has ended.
+  Result<bool> follow();
   Status on_event(const RawWatchEvent& event);
   Status decode_list(const std::string& body, std::vector<AnyPointer>& items, std::string& version);
   Result<AnyPointer> decode_object(std::string_view body);
@@ -89,8 +108,19 @@ class Reflector {
 
   std::atomic<bool> started_ = false;
   std::atomic<uint64_t> reached_ = 0;
-  std::string version_ = "0";  ///< Only the thread's own: where the next list or watch begins.
-  std::minstd_rand random_{std::random_device{}()};
+
+  // Only the thread's own, or that of the caller of `advance`.
+  std::string version_ = "0";  ///< Where the next list or watch begins.
+  std::minstd_rand random_;
+  bool listed_ = false;
+  std::unique_ptr<WatchStream> watch_;  ///< Null while none is open.
+  Duration opened_{};
+  size_t events_ = 0;  ///< Of the open watch.
+  bool waiting_ = false;
+  Duration due_{};
+  Duration backoff_;
+  Duration last_failure_;
+  int failures_ = 0;
   std::jthread thread_;  ///< Last: it must end before the rest goes.
 };
 

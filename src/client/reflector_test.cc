@@ -150,5 +150,70 @@ TEST_F(ReflectorTest, StopsWhileWaiting) {
   EXPECT_FALSE(factory_.wait_synced(stop.get_token()));
 }
 
+/// A server in this process: one list, and watches that the test writes to.
+class ListAndWatch final : public net::Handler {
+ public:
+  void handle(std::shared_ptr<net::Exchange> exchange) override {
+    targets.push_back(exchange->request().target);
+    if (targets.back().find("watch=true") == std::string::npos) {
+      exchange->respond(200, {}, list_of("5", {pod_json("a", "3")}).body);
+      return;
+    }
+    if (refuse) return exchange->respond(503, {}, std::string("away"));
+    exchange->start(200, {});
+    watch = std::move(exchange);
+  }
+  void send(const std::string& type, const std::string& object) { watch->write(share(events({{type, object}}).body)); }
+  std::vector<std::string> targets;
+  std::shared_ptr<net::Exchange> watch;
+  bool refuse = false;
+};
+
+TEST(SteppedFactoryTest, MovesOnlyWhenPumped) {
+  ListAndWatch server;
+  auto clock = std::make_shared<VirtualClock>(VirtualClock::kDefaultStart, VirtualClock::Sleep::kAdvances);
+  std::shared_ptr<net::Transport> transport = net::in_process_transport(server, {});
+  InformerFactory factory(std::make_shared<RawClient>(transport, "test", false), clock, InformerFactory::Stepped{7});
+  Informer<Pod>& pods = factory.informer<Pod>();
+  EXPECT_FALSE(factory.pump()) << "not started";
+  factory.start();
+  EXPECT_FALSE(pods.synced());
+  ASSERT_TRUE(factory.wait_synced());
+  EXPECT_TRUE(pods.get("default", "a"));
+  EXPECT_EQ(server.targets.size(), 2u);
+  EXPECT_FALSE(factory.pump());
+
+  server.send("ADDED", pod_json("b", "6"));
+  server.send("DELETED", pod_json("a", "7"));
+  EXPECT_FALSE(pods.get("default", "b"));
+  EXPECT_TRUE(factory.pump());
+  EXPECT_TRUE(pods.get("default", "b"));
+  EXPECT_FALSE(pods.get("default", "a"));
+  EXPECT_FALSE(factory.pump());
+
+  // The watch ends in order: the next begins where it was, at once.
+  server.watch->finish();
+  EXPECT_TRUE(factory.pump());
+  ASSERT_EQ(server.targets.size(), 3u);
+  EXPECT_NE(server.targets[2].find("resourceVersion=7&"), std::string::npos);
+  EXPECT_EQ(factory.next_due(), std::nullopt);
+
+  // It breaks, and the server is away: again after a back-off, by the clock.
+  server.refuse = true;
+  server.watch->abort();
+  EXPECT_TRUE(factory.pump());
+  ASSERT_TRUE(factory.next_due());
+  const size_t before = server.targets.size();
+  clock->advance(*factory.next_due() - clock->monotonic() - Duration(1));
+  EXPECT_FALSE(factory.pump());
+  EXPECT_EQ(server.targets.size(), before);
+  server.refuse = false;
+  clock->advance(Duration(1));
+  EXPECT_TRUE(factory.pump());
+  EXPECT_EQ(server.targets.size(), before + 1);
+  EXPECT_EQ(factory.next_due(), std::nullopt);
+  server.watch.reset();
+}
+
 }  // namespace
 }  // namespace trireme::client

@@ -107,6 +107,16 @@ std::optional<std::string> WorkQueue::get(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   ready_changed_.wait(lock, stop, [this] { return !ready_.empty() || shut_down_; });
   if (ready_.empty() || stop.stop_requested()) return std::nullopt;
+  return take_locked();
+}
+
+std::optional<std::string> WorkQueue::try_get() {
+  const std::lock_guard lock(mutex_);
+  if (ready_.empty()) return std::nullopt;
+  return take_locked();
+}
+
+std::string WorkQueue::take_locked() {
   std::string key = std::move(ready_.front());
   ready_.pop_front();
   dirty_.erase(key);

@@ -49,6 +49,8 @@ class WorkQueue {
   /// Blocks for the next key; empty when the queue was shut down or a stop is requested. Call `done` with the key
   /// after.
   std::optional<std::string> get(std::stop_token stop = {});
+  /// `get` without waiting: empty when no key is ready.
+  std::optional<std::string> try_get();
   void done(const std::string& key);
 
   /// Keys ready to be handed out.
@@ -59,6 +61,7 @@ class WorkQueue {
 
  private:
   void add_locked(std::string key);
+  std::string take_locked();
   void on_timer();
   void arm(std::unique_lock<std::mutex>& lock);
   Duration bucket_delay(Duration now);

@@ -24,6 +24,16 @@ TEST_F(WorkQueueTest, KeepsOrderAndDropsDuplicates) {
   for (const char* key : {"a", "b", "c"}) EXPECT_EQ(queue_.get(), key);
 }
 
+TEST_F(WorkQueueTest, TryGetDoesNotWait) {
+  EXPECT_EQ(queue_.try_get(), std::nullopt);
+  queue_.add("a");
+  EXPECT_EQ(queue_.try_get(), "a");
+  queue_.add("a");
+  EXPECT_EQ(queue_.try_get(), std::nullopt) << "it is being processed";
+  queue_.done("a");
+  EXPECT_EQ(queue_.try_get(), "a");
+}
+
 TEST_F(WorkQueueTest, AKeyAddedWhileProcessedComesAgainOnlyWhenDone) {
   queue_.add("a");
   ASSERT_EQ(queue_.get(), "a");

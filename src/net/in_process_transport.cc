@@ -105,6 +105,29 @@ class InProcessExchange final : public Exchange {
     } else if (!changed_.wait(lock, stop, ready)) {
       return Status::timeout("request was cancelled");
     }
+    return take(lock);
+  }
+
+  Result<std::optional<std::string>> try_read() {
+    std::unique_lock lock(mutex_);
+    if (queue_.empty() && !closed_) return std::optional<std::string>();
+    TRY_ASSIGN(std::string bytes, take(lock));
+    return std::optional(std::move(bytes));
+  }
+
+  /// The caller lost interest.
+  void hang_up() {
+    std::unique_lock lock(mutex_);
+    queue_.clear();
+    queued_ = 0;
+    if (!closed_) end(lock, /*complete=*/false);
+  }
+
+  int status() const { return status_; }
+  Headers& headers() { return headers_; }
+
+ private:
+  Result<std::string> take(std::unique_lock<std::mutex>& lock) {
     if (queue_.empty()) {
       if (!complete_) return Status::unavailable("the response was aborted");
       return std::string();
@@ -120,18 +143,6 @@ class InProcessExchange final : public Exchange {
     return bytes;
   }
 
-  /// The caller lost interest.
-  void hang_up() {
-    std::unique_lock lock(mutex_);
-    queue_.clear();
-    queued_ = 0;
-    if (!closed_) end(lock, /*complete=*/false);
-  }
-
-  int status() const { return status_; }
-  Headers& headers() { return headers_; }
-
- private:
   void push(SharedBytes bytes) {
     if (!bytes || bytes->empty()) return;
     queued_ += bytes->size();
@@ -173,6 +184,7 @@ class InProcessStream final : public ResponseStream {
   Result<std::string> read(std::stop_token stop, Duration idle_timeout) override {
     return exchange_->read(std::move(stop), idle_timeout);
   }
+  Result<std::optional<std::string>> try_read() override { return exchange_->try_read(); }
 
  private:
   std::shared_ptr<InProcessExchange> exchange_;

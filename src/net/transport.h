@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -21,6 +22,11 @@ class ResponseStream {
   /// The next bytes of the body, empty at its end. Blocks until there are some, a stop is requested
   /// (Timeout), or `idle_timeout` passes without any (Timeout; zero: never).
   virtual Result<std::string> read(std::stop_token stop, Duration idle_timeout = Duration::zero()) = 0;
+  /// `read` of what is there already; nothing when that is nothing. For callers that must not block. InternalError
+  /// from transports that cannot tell.
+  virtual Result<std::optional<std::string>> try_read() {
+    return Status::internal("this stream cannot be read without waiting");
+  }
 };
 
 /// Sends requests. Thread-safe. Failures (ServiceUnavailable, Timeout) mean no HTTP answer came; an answer with an

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <random>
@@ -95,7 +96,8 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
                 context_.options.unschedulable_timeout}),
         cycle_(cache_, nominations_, seed_, extenders_pointer()),
         siblings_(*context_.informers),
-        writer_(context_.client, context_.events->recorder(context_.options.scheduler_name), context_.clock) {
+        writer_(context_.client, context_.events->recorder(context_.options.scheduler_name), context_.clock,
+                context_.single_threaded ? Writer::Mode::kStepped : Writer::Mode::kThreads) {
     cache_.set_siblings([this](const Pod& pod) { return siblings_.find(pod); });
     follow<Pod, PodChanged>();
     follow<Node, NodeChanged>();
@@ -113,7 +115,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
     TRY(made_);
     context_.informers->start();
     if (!context_.informers->wait_synced(stop)) return Status::timeout("stopped before the informers were synced");
-    thread_ = std::jthread([this](std::stop_token own_stop) { run(own_stop); });
+    if (!context_.single_threaded) thread_ = std::jthread([this](std::stop_token own_stop) { run(own_stop); });
     log::info("Started the scheduler", {{"name", context_.options.scheduler_name}});
     return {};
   }
@@ -125,6 +127,37 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
     writer_.stop();
     context_.informers->stop();
   }
+
+  bool step() override {
+    bool worked = false;
+    {
+      const std::lock_guard lock(inbox_mutex_);
+      messages_.swap(inbox_);
+    }
+    for (const Message& message : messages_) {
+      std::visit([this](const auto& each) { apply(each); }, message);
+      worked = true;
+    }
+    messages_.clear();
+    const Duration now = context_.clock->monotonic();
+    queue_.advance(now);
+    for (const FlightPointer& flight : flights_.due(now)) resume(flight, now);
+    show_queue();
+    if (const QueuedPod* pod = queue_.pop()) {
+      schedule(*pod);
+      return true;
+    }
+    arm();
+    return worked;
+  }
+
+  bool ready() const override {
+    const std::lock_guard lock(inbox_mutex_);
+    return !inbox_.empty() || timer_fired_ || queue_.size(Queue::Place::kActive) > 0;
+  }
+
+  bool write() override { return writer_.step(); }
+  size_t unwritten() const override { return writer_.waiting(); }
 
   std::string metrics() const override { return metrics_.print(context_.options.scheduler_name); }
 
@@ -213,30 +246,9 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
     }
   }
 
-  /// Takes up what the other threads told, then decides on one pod. False when there was nothing to do.
-  bool step() {
-    {
-      const std::lock_guard lock(inbox_mutex_);
-      messages_.swap(inbox_);
-    }
-    for (const Message& message : messages_) {
-      std::visit([this](const auto& each) { apply(each); }, message);
-    }
-    bool worked = !messages_.empty();
-    messages_.clear();
-    const Duration now = context_.clock->monotonic();
-    queue_.advance(now);
-    for (const FlightPointer& flight : flights_.due(now)) resume(flight, now);
-    show_queue();
-    if (const QueuedPod* pod = queue_.pop()) {
-      schedule(*pod);
-      worked = true;
-    }
-    return worked;
-  }
-
-  /// Until there is a message or a queued pod is due.
-  void wait(std::stop_token stop) {
+  /// A timer for the queued or waiting pod that is due first.
+  void arm() {
+    if (timer_fired_.exchange(false)) timer_due_.reset();
     std::optional<Duration> due = queue_.next_due();
     if (const auto flight = flights_.next_due()) due = due ? std::min(*due, *flight) : flight;
     if (due != timer_due_) {
@@ -253,9 +265,12 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
         });
       }
     }
+  }
+
+  /// Until there is a message or the timer has fired.
+  void wait(std::stop_token stop) {
     std::unique_lock lock(inbox_mutex_);
     inbox_changed_.wait(lock, stop, [this] { return !inbox_.empty() || timer_fired_; });
-    if (std::exchange(timer_fired_, false)) timer_due_.reset();
   }
 
   void show_queue() {
@@ -649,12 +664,12 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
   Cycle cycle_;
   Flights flights_;
   std::optional<Duration> timer_due_;
-  std::vector<Message> messages_;
+  std::vector<Message> messages_;  ///< Taken from the inbox.
 
-  std::mutex inbox_mutex_;
+  mutable std::mutex inbox_mutex_;
   std::condition_variable_any inbox_changed_;
   std::vector<Message> inbox_;
-  bool timer_fired_ = false;
+  std::atomic<bool> timer_fired_ = false;
 
   SiblingFinder siblings_;
   Writer writer_;

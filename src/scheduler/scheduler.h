@@ -40,6 +40,8 @@ struct SchedulerContext {
   std::shared_ptr<client::EventBroadcaster> events;
   std::shared_ptr<Clock> clock;
   SchedulerOptions options;
+  /// No threads: the owner calls `step` and `write`, on one thread, and pumps a stepped informer factory.
+  bool single_threaded = false;
 };
 
 /// Assigns pods that name it to nodes: one scheduling thread, and binding beside it.
@@ -51,6 +53,14 @@ class Scheduler {
   /// BadRequest when a profile or an extender cannot be made. Starts the informers, waits until they hold what the
   /// server has, then schedules. Timeout when `stop` was requested before that.
   virtual Status start(std::stop_token stop = {}) = 0;
+  /// Takes up what the informers told and schedules at most one pod. False when there was nothing to do.
+  virtual bool step() = 0;
+  /// Whether `step` would find something.
+  virtual bool ready() const = 0;
+  /// Writes the oldest decision (a binding, a condition, a preemption) that has not been written; false when none
+  /// waits.
+  virtual bool write() = 0;
+  virtual size_t unwritten() const = 0;
   /// Finishes bindings under way. Safe to call twice.
   virtual void stop() = 0;
   /// Prometheus text.

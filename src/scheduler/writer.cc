@@ -38,8 +38,12 @@ std::string condition_json(const Pod& pod, std::string_view type, std::string_vi
 
 }  // namespace
 
-Writer::Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock)
+Writer::Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock, Mode mode)
     : client_(std::move(client)), recorder_(std::move(recorder)), clock_(std::move(clock)) {
+  if (mode == Mode::kStepped) {
+    workers_.push_back(std::make_unique<Worker>());
+    return;
+  }
   for (size_t i = 0; i < kWorkers; ++i) {
     Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
     worker.thread = std::jthread([&worker](std::stop_token stop) { run(worker, stop); });
@@ -64,6 +68,28 @@ void Writer::run(Worker& worker, std::stop_token stop) {
     task();
     lock.lock();
   }
+}
+
+size_t Writer::waiting() const {
+  size_t count = 0;
+  for (const auto& worker : workers_) {
+    const std::lock_guard lock(worker->mutex);
+    count += worker->tasks.size();
+  }
+  return count;
+}
+
+bool Writer::step() {
+  Task task;
+  {
+    Worker& worker = *workers_.front();
+    const std::lock_guard lock(worker.mutex);
+    if (worker.tasks.empty()) return false;
+    task = std::move(worker.tasks.front());
+    worker.tasks.pop_front();
+  }
+  task();
+  return true;
 }
 
 void Writer::post(const std::string& uid, Task task) {

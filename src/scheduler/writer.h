@@ -18,10 +18,12 @@
 namespace trireme::scheduler {
 
 /// Writes what the scheduler decides to the API beside the scheduling thread, on a few threads of its own. What
-/// concerns one pod is written in the order of the calls. Thread-safe.
+/// concerns one pod is written in the order of the calls. A stepped writer has no threads; `step` writes. Thread-safe.
 class Writer {
  public:
-  Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock);
+  enum class Mode { kThreads, kStepped };
+  Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock,
+         Mode mode = Mode::kThreads);
   ~Writer();
 
   using Task = std::function<void()>;
@@ -44,6 +46,10 @@ class Writer {
   /// Takes back the promise of a node.
   void clear_nomination(PodPointer pod);
 
+  /// Stepped writers: does the oldest task on the caller's thread; false when there is none.
+  bool step();
+  /// Tasks that have not begun.
+  size_t waiting() const;
   /// Finishes what is being written and drops the rest. Safe to call twice.
   void stop();
 

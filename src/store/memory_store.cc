@@ -28,9 +28,13 @@ using Versions = std::vector<Version>;  // of one key, oldest first
 
 class MemoryStore final : public Store {
  public:
-  explicit MemoryStore(std::shared_ptr<Clock> clock)
-      : hub_(kFirstRevision, [this](std::string_view start, std::string_view end, Revision after,
-                                    std::size_t limit) { return read_history(start, end, after, limit); }),
+  MemoryStore(std::shared_ptr<Clock> clock, Dispatch dispatch)
+      : hub_(
+            kFirstRevision,
+            [this](std::string_view start, std::string_view end, Revision after, std::size_t limit) {
+              return read_history(start, end, after, limit);
+            },
+            dispatch),
         leases_(std::move(clock), [this](LeaseId lease) { static_cast<void>(revoke_lease(lease)); }) {}
 
   Result<RangeResult> range(std::string_view start, std::string_view end, const RangeOptions& options) override {
@@ -53,6 +57,7 @@ class MemoryStore final : public Store {
   Result<Revision> put(std::string_view key, SharedBytes value, Revision expected, LeaseId lease) override {
     TRY(check_write(key, value));
     if (!value) value = share({});
+    const Delivery delivery(*this);
     std::lock_guard lock(mutex_);
     const Version latest = latest_version(key);
     if (latest.mod != expected) return conflict(key, expected, latest.mod);
@@ -63,6 +68,7 @@ class MemoryStore final : public Store {
 
   Result<Revision> remove(std::string_view key, Revision expected) override {
     TRY(check_write(key, nullptr));
+    const Delivery delivery(*this);
     std::lock_guard lock(mutex_);
     const Version latest = latest_version(key);
     if (latest.mod == 0 || latest.mod != expected) return conflict(key, expected, latest.mod);
@@ -110,6 +116,7 @@ class MemoryStore final : public Store {
 
   Status revoke_lease(LeaseId lease) override {
     std::unique_ptr<Clock::Timer> timer;  // destroyed without the lock, for which its callback may be waiting
+    const Delivery delivery(*this);
     std::lock_guard lock(mutex_);
     if (!leases_.contains(lease)) return lease_not_found(lease);
     for (const std::string& key : leases_.keys(lease)) write(key, latest_version(key), Version{});
@@ -123,6 +130,16 @@ class MemoryStore final : public Store {
   }
 
  private:
+  /// Hands on what was published, after the locks that were taken later have been released.
+  class Delivery {
+   public:
+    explicit Delivery(MemoryStore& store) : store_(store) {}
+    ~Delivery() { store_.hub_.deliver(); }
+
+   private:
+    MemoryStore& store_;
+  };
+
   static constexpr Revision kFirstRevision = 1;
 
   static KeyValue key_value(const std::string& key, const Version& version) {
@@ -208,8 +225,8 @@ class MemoryStore final : public Store {
 
 }  // namespace
 
-std::unique_ptr<Store> memory_store(std::shared_ptr<Clock> clock) {
-  return std::make_unique<MemoryStore>(std::move(clock));
+std::unique_ptr<Store> memory_store(std::shared_ptr<Clock> clock, Dispatch dispatch) {
+  return std::make_unique<MemoryStore>(std::move(clock), dispatch);
 }
 
 }  // namespace trireme::store

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <thread>
 #include <unordered_set>
@@ -45,15 +46,27 @@ std::size_t cost(const Event& event) {
 
 class WatchHub::Core {
  public:
-  Core(Revision current, HistoryReader read_history, WatchHubLimits limits)
-      : read_history_(std::move(read_history)), limits_(limits), published_(current), dispatched_(current) {
-    thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+  Core(Revision current, HistoryReader read_history, Dispatch dispatch, WatchHubLimits limits)
+      : read_history_(std::move(read_history)),
+        limits_(limits),
+        inline_(dispatch == Dispatch::kInline),
+        published_(current),
+        dispatched_(current) {
+    if (!inline_) thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
   }
 
   void stop() {
+    if (inline_) return end();
     thread_.request_stop();
     wake_.notify_all();
     thread_.join();
+  }
+
+  void deliver_inline() {
+    // A sink's call may come back here; whoever delivers already takes up what it brings.
+    if (!inline_ || std::exchange(delivering_, true)) return;
+    while (std::optional<Work> work = take_work()) dispatch(*work);
+    delivering_ = false;
   }
 
   void publish(std::vector<Event> events) {
@@ -82,7 +95,7 @@ class WatchHub::Core {
   void compacted(Revision revision) { compacted_.store(revision, std::memory_order_release); }
 
   WatcherPtr add(std::string_view start, std::string_view end, Revision after, std::shared_ptr<WatchSink> sink) {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     auto watcher = std::make_shared<Watcher>(start, end, after == 0 ? published_ : after, std::move(sink));
     if (stopped_) {
       watcher->sink->ended(closed());
@@ -92,6 +105,8 @@ class WatchHub::Core {
     ++watches_;
     added_.push_back(watcher);
     wake_.notify_one();
+    lock.unlock();
+    deliver_inline();
     return watcher;
   }
 
@@ -101,18 +116,22 @@ class WatchHub::Core {
       std::lock_guard call_lock(watcher->call_mutex);
       sink = std::move(watcher->sink);
     }
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (stopped_) return;
     --watches_;
     removed_.push_back(watcher);
     wake_.notify_one();
+    lock.unlock();
+    deliver_inline();
   }
 
   void request_progress(const WatcherPtr& watcher) {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (stopped_) return;
     progress_.push_back(watcher);
     wake_.notify_one();
+    lock.unlock();
+    deliver_inline();
   }
 
  private:
@@ -131,6 +150,24 @@ class WatchHub::Core {
     return published_ != dispatched_ || !added_.empty() || !removed_.empty() || !progress_.empty();
   }
 
+  Work take_locked() {
+    Work work;
+    work.backlog.swap(backlog_);
+    work.added.swap(added_);
+    work.removed.swap(removed_);
+    work.progress.swap(progress_);
+    work.published = published_;
+    work.overflowed = std::exchange(overflowed_, false);
+    backlog_bytes_ = 0;
+    return work;
+  }
+
+  std::optional<Work> take_work() {
+    std::lock_guard lock(mutex_);
+    if (lagging_.empty() && !has_work()) return std::nullopt;
+    return take_locked();
+  }
+
   void run(std::stop_token stop) {
     while (true) {
       Work work;
@@ -140,16 +177,14 @@ class WatchHub::Core {
           wake_.wait(lock, stop, [&] { return has_work(); });
         }
         if (stop.stop_requested()) break;
-        work.backlog.swap(backlog_);
-        work.added.swap(added_);
-        work.removed.swap(removed_);
-        work.progress.swap(progress_);
-        work.published = published_;
-        work.overflowed = std::exchange(overflowed_, false);
-        backlog_bytes_ = 0;
+        work = take_locked();
       }
       dispatch(work);
     }
+    end();
+  }
+
+  void end() {
     std::unique_lock lock(mutex_);
     stopped_ = true;
     std::vector<WatcherPtr> rest = std::move(added_);
@@ -273,6 +308,8 @@ class WatchHub::Core {
 
   const HistoryReader read_history_;
   const WatchHubLimits limits_;
+  const bool inline_;
+  bool delivering_ = false;  // inline hubs only
   std::atomic<Revision> compacted_ = 0;
 
   std::mutex mutex_;
@@ -308,10 +345,12 @@ class WatchHub::HubWatch final : public Watch {
   const WatcherPtr watcher_;
 };
 
-WatchHub::WatchHub(Revision current, HistoryReader read_history, WatchHubLimits limits)
-    : core_(std::make_shared<Core>(current, std::move(read_history), limits)) {}
+WatchHub::WatchHub(Revision current, HistoryReader read_history, Dispatch dispatch, WatchHubLimits limits)
+    : core_(std::make_shared<Core>(current, std::move(read_history), dispatch, limits)) {}
 
 WatchHub::~WatchHub() { core_->stop(); }
+
+void WatchHub::deliver() { core_->deliver_inline(); }
 
 void WatchHub::compacted(Revision revision) { core_->compacted(revision); }
 

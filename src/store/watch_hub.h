@@ -29,7 +29,15 @@ struct WatchHubLimits {
   std::size_t history_chunk = 512;  ///< Events read from history for one call of a sink.
 };
 
-/// Hands the events of one store to its watches, on one thread of its own.
+/// Where a hub calls its sinks.
+enum class Dispatch {
+  kOwnThread,
+  /// On the thread of the call that gave it something to deliver, before that call returns: for a process of one thread
+  /// alone. `publish` only queues; the store calls `deliver` when it has released its locks.
+  kInline,
+};
+
+/// Hands the events of one store to its watches, by default on one thread of its own.
 ///
 /// A watch that has seen everything dispatched so far lives on the backlog of fresh events, which finds the watches of
 /// a key by hashing its registered prefixes instead of asking each watch. A watch that starts in the past, and every
@@ -38,7 +46,8 @@ struct WatchHubLimits {
 class WatchHub {
  public:
   /// `current`: the store's revision; what is published next is newer.
-  WatchHub(Revision current, HistoryReader read_history, WatchHubLimits limits = {});
+  WatchHub(Revision current, HistoryReader read_history, Dispatch dispatch = Dispatch::kOwnThread,
+           WatchHubLimits limits = {});
   /// Ends the watches that still run with ServiceUnavailable. Watch objects may outlive the hub.
   ~WatchHub();
 
@@ -48,6 +57,10 @@ class WatchHub {
   /// Adds the events of one or more whole revisions, in order. Only queues; to be called in the order of the
   /// revisions, after the history reader can see them and before their writers are told of success.
   void publish(std::vector<Event> events);
+
+  /// Inline hubs: calls the sinks until nothing is left to deliver. Called without any lock that a sink or the history
+  /// reader takes. Does nothing in other hubs.
+  void deliver();
 
   /// From now on, watches that want events before `revision` end with Expired, even if the backlog still has them.
   void compacted(Revision revision);

@@ -76,7 +76,7 @@ TEST(WatchHub, LiveWatchesNeedNoHistory) {
 
 TEST(WatchHub, ReplaysInChunksAndGoesLive) {
   History history;
-  WatchHub hub(1, history.reader(), {.history_chunk = 2});
+  WatchHub hub(1, history.reader(), Dispatch::kOwnThread, {.history_chunk = 2});
   for (int i = 0; i < 5; ++i) hub.publish(history.append("/a"));
   auto sink = std::make_shared<Recorder>();
   auto watch = hub.add("/", "0", 2, sink);
@@ -89,7 +89,7 @@ TEST(WatchHub, ReplaysInChunksAndGoesLive) {
 
 TEST(WatchHub, AnOverflowingBacklogIsReadFromHistory) {
   History history;
-  WatchHub hub(1, history.reader(), {.backlog_events = 3, .history_chunk = 100});
+  WatchHub hub(1, history.reader(), Dispatch::kOwnThread, {.backlog_events = 3, .history_chunk = 100});
   auto slow = std::make_shared<Recorder>();
   auto watch = hub.add("/", "0", 0, slow);
   slow->close_gate();
@@ -136,6 +136,45 @@ TEST(WatchIndex, FindsTheRangesThatHoldAKey) {
   EXPECT_THAT(find(""), ElementsAre(0));
   for (std::size_t i = 0; i < ranges.size(); ++i) index.remove(ranges[i].start, ranges[i].end, static_cast<int>(i));
   EXPECT_THAT(find("/a/b"), IsEmpty());
+}
+
+/// Counts without waiting, as everything must be there when the call returns.
+class Counter final : public WatchSink {
+ public:
+  void events(std::vector<Event> batch) override { count += batch.size(); }
+  void progress(Revision revision) override { reached = revision; }
+  void ended(const Status&) override { over = true; }
+  size_t count = 0;
+  Revision reached = 0;
+  bool over = false;
+};
+
+TEST(WatchHub, InlineHubsDeliverBeforeTheyReturn) {
+  History history;
+  auto hub = std::make_unique<WatchHub>(1, history.reader(), Dispatch::kInline,
+                                        WatchHubLimits{.backlog_events = 2, .history_chunk = 1});
+  for (int i = 0; i < 3; ++i) hub->publish(history.append("a"));
+  auto sink = std::make_shared<Counter>();
+  auto watch = hub->add("a", "b", 1, sink);
+  EXPECT_EQ(sink->count, 3u) << "from history";
+  hub->publish(history.append("a"));
+  EXPECT_EQ(sink->count, 3u) << "only queued";
+  hub->deliver();
+  EXPECT_EQ(sink->count, 4u);
+  for (int i = 0; i < 4; ++i) hub->publish(history.append("a"));
+  hub->deliver();
+  EXPECT_EQ(sink->count, 8u) << "past the backlog's limit";
+  watch->request_progress();
+  EXPECT_EQ(sink->reached, 9);
+  auto other = std::make_shared<Counter>();
+  auto gone = hub->add("", "", 0, other);
+  gone.reset();
+  hub->publish(history.append("a"));
+  hub->deliver();
+  EXPECT_EQ(other->count, 0u);
+  EXPECT_EQ(sink->count, 9u);
+  hub.reset();
+  EXPECT_TRUE(sink->over);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "api/codec.h"
-#include "api/names.h"
 #include "api/status_convert.h"
 #include "api/types/metav1.h"
 #include "api/yaml.h"
@@ -18,11 +17,11 @@ constexpr size_t kMaxAuditId = 256;
 
 }  // namespace
 
-std::string new_uuid() {
-  uint32_t a = api::system_random();
-  uint32_t b = api::system_random();
-  uint32_t c = api::system_random();
-  uint32_t d = api::system_random();
+std::string new_uuid(const api::RandomSource& random) {
+  uint32_t a = random();
+  uint32_t b = random();
+  uint32_t c = random();
+  uint32_t d = random();
   return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:04x}{:08x}", a, b >> 16, b & 0xfff, 0x8000 | ((c >> 16) & 0x3fff),
                      c & 0xffff, d);
 }
@@ -80,10 +79,10 @@ std::string indent_json(std::string_view json) {
 }
 
 RequestContext::RequestContext(std::shared_ptr<net::Exchange> exchange, std::shared_ptr<Metrics> metrics,
-                               const Clock& clock)
+                               const Clock& clock, const api::RandomSource& random)
     : exchange_(std::move(exchange)), metrics_(std::move(metrics)), clock_(clock), started_(clock.monotonic()) {
   std::string_view given = request().headers.get("Audit-ID");
-  audit_id_ = !given.empty() && given.size() <= kMaxAuditId ? std::string(given) : new_uuid();
+  audit_id_ = !given.empty() && given.size() <= kMaxAuditId ? std::string(given) : new_uuid(random);
 }
 
 net::Headers RequestContext::common_headers(std::string_view content_type, net::Headers headers) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/names.h"
 #include "api/object.h"
 #include "api/type_info.h"
 #include "apiserver/authn/authn.h"
@@ -22,7 +23,8 @@ class Metrics;
 /// time; may be kept (shared) by an answer that comes later.
 class RequestContext {
  public:
-  RequestContext(std::shared_ptr<net::Exchange> exchange, std::shared_ptr<Metrics> metrics, const Clock& clock);
+  RequestContext(std::shared_ptr<net::Exchange> exchange, std::shared_ptr<Metrics> metrics, const Clock& clock,
+                 const api::RandomSource& random);
 
   const net::Request& request() const { return exchange_->request(); }
   const std::shared_ptr<net::Exchange>& exchange() const { return exchange_; }
@@ -63,8 +65,8 @@ class RequestContext {
   std::string audit_id_;
 };
 
-/// A version 4 UUID from the system's randomness: uids and audit ids.
-std::string new_uuid();
+/// A version 4 UUID: uids and audit ids.
+std::string new_uuid(const api::RandomSource& random);
 /// JSON text with two spaces of indentation, as `pretty=true` asks for.
 std::string indent_json(std::string_view json);
 

@@ -58,7 +58,7 @@ Result<std::unique_ptr<ApiServer>> ApiServer::create(Options options) {
 }
 
 std::shared_ptr<RequestContext> Server::make_context(std::shared_ptr<net::Exchange> exchange) {
-  auto context = std::make_shared<RequestContext>(std::move(exchange), metrics_, *options_.clock);
+  auto context = std::make_shared<RequestContext>(std::move(exchange), metrics_, *options_.clock, options_.random);
   const net::Request& request = context->request();
   context->query = Query(request.query());
   context->accepted.pretty = context->query.flag("pretty");

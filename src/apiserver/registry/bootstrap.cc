@@ -97,7 +97,7 @@ Status Registry::bootstrap() {
       if (!found.status().is(Reason::kNotFound)) return found.status();
       if constexpr (std::is_same_v<T, corev1::Service>) return create(api::Object::of(std::move(wanted)));
       // Written past validation, which allows no loopback addresses: on one machine alone the server may have no other.
-      wanted.metadata.uid = new_uuid();
+      wanted.metadata.uid = new_uuid(options_.random);
       wanted.metadata.creation_timestamp = api::Time(clock_->now());
       return storage_->put(resource, api::Object::of(std::move(wanted)), 0, false).status();
     }

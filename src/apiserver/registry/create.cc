@@ -19,8 +19,12 @@ constexpr int kGenerateNameTries = 8;
 }  // namespace
 
 Writer::Writer(std::shared_ptr<Storage> storage, std::shared_ptr<Clock> clock, const admission::Chain& admission,
-               std::shared_ptr<ServiceAllocator> services)
-    : storage_(std::move(storage)), clock_(std::move(clock)), admission_(admission), services_(std::move(services)) {}
+               std::shared_ptr<ServiceAllocator> services, api::RandomSource random)
+    : storage_(std::move(storage)),
+      clock_(std::move(clock)),
+      admission_(admission),
+      services_(std::move(services)),
+      random_(std::move(random)) {}
 
 admission::Attributes Writer::attributes_of(const WriteRequest& request, admission::Operation operation) {
   admission::Attributes attributes;
@@ -68,7 +72,7 @@ Result<CachedPointer> Writer::create(const WriteRequest& request, api::Object ob
   if (!metadata.resource_version.empty()) {
     return Status::bad_request("resourceVersion should not be set on objects to be created");
   }
-  metadata.uid = new_uuid();
+  metadata.uid = new_uuid(random_);
   metadata.creation_timestamp = api::Time(clock_->now());
   metadata.deletion_timestamp.reset();
   metadata.deletion_grace_period_seconds.reset();
@@ -84,7 +88,7 @@ Result<CachedPointer> Writer::create(const WriteRequest& request, api::Object ob
     } else {
       TRY_ASSIGN(candidate, api::convert(object, stored_type));
     }
-    if (generated) candidate.metadata().name = api::generate_name(candidate.metadata().generate_name);
+    if (generated) candidate.metadata().name = api::generate_name(candidate.metadata().generate_name, random_);
     auto created = create_once(request, candidate);
     if (created.ok() || !created.status().is(Reason::kAlreadyExists) || !generated) return created;
     if (attempt == kGenerateNameTries) {
@@ -96,6 +100,7 @@ Result<CachedPointer> Writer::create(const WriteRequest& request, api::Object ob
 Result<CachedPointer> Writer::create_once(const WriteRequest& request, api::Object& object) {
   const std::string name = object.metadata().name;
   strategy::prepare_for_create(object, clock_->now());
+  strategy::record_requester(object, request.user);
   admission::Attributes attributes = attributes_of(request, admission::Operation::kCreate);
   attributes.name = name;
   attributes.object = &object;

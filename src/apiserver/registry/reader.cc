@@ -95,8 +95,9 @@ struct Reader::ListRequest {
   }
 };
 
-Reader::Reader(std::shared_ptr<Caches> caches, std::shared_ptr<Clock> clock, std::shared_ptr<Metrics> metrics)
-    : caches_(std::move(caches)), clock_(std::move(clock)), metrics_(std::move(metrics)) {}
+Reader::Reader(std::shared_ptr<Caches> caches, std::shared_ptr<Clock> clock, std::shared_ptr<Metrics> metrics,
+               api::RandomSource random)
+    : caches_(std::move(caches)), clock_(std::move(clock)), metrics_(std::move(metrics)), random_(std::move(random)) {}
 
 void Reader::get(RequestContext& context, const api::ResourceInfo& resource) {
   auto found = [&]() -> Result<CachedPointer> {
@@ -228,7 +229,7 @@ void Reader::watch(const std::shared_ptr<RequestContext>& context, const api::Re
     TRY_ASSIGN(options.format, watch_format(*context, resource, *clock_));
     TRY_ASSIGN(std::optional<int64_t> timeout, query.number("timeoutSeconds"));
     // Spread over half an hour, so that clients do not come back all at once.
-    timeout_seconds = timeout.value_or(0) > 0 ? *timeout : 1800 + api::system_random() % 1800;
+    timeout_seconds = timeout.value_or(0) > 0 ? *timeout : 1800 + random_() % 1800;
     options.bookmarks = query.flag("allowWatchBookmarks");
     options.exchange = context->exchange();
     options.scope = selection.scope();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "api/names.h"
 #include "api/scheme.h"
 #include "apiserver/http/context.h"
 #include "apiserver/http/metrics.h"
@@ -18,7 +19,8 @@ namespace trireme::apiserver {
 /// Semantics of resourceVersion: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
 class Reader {
  public:
-  Reader(std::shared_ptr<Caches> caches, std::shared_ptr<Clock> clock, std::shared_ptr<Metrics> metrics);
+  Reader(std::shared_ptr<Caches> caches, std::shared_ptr<Clock> clock, std::shared_ptr<Metrics> metrics,
+         api::RandomSource random);
 
   void get(RequestContext& context, const api::ResourceInfo& resource);
   void list(RequestContext& context, const api::ResourceInfo& resource);
@@ -38,6 +40,7 @@ class Reader {
   std::shared_ptr<Caches> caches_;
   std::shared_ptr<Clock> clock_;
   std::shared_ptr<Metrics> metrics_;
+  const api::RandomSource random_;
 };
 
 /// Parses a resourceVersion parameter; 0 for "" too. BadRequest (Invalid in upstream's words).

@@ -8,6 +8,7 @@
 #include "apiserver/api_server.h"
 #include "apiserver/http/context.h"
 #include "apiserver/http/metrics.h"
+#include "apiserver/registry/metrics_api.h"
 #include "apiserver/registry/reader.h"
 #include "apiserver/registry/service_allocator.h"
 #include "apiserver/registry/storage.h"
@@ -47,13 +48,23 @@ class Registry {
   void issue_token(const Context& context);
   void pod_log(const Context& context);
   void review(const Context& context, const api::ResourceInfo& resource);
+  void usage(const Context& context, const api::ResourceInfo& resource);
 
   Result<WriteRequest> write_request(const Context& context, const api::ResourceInfo& resource);
   void respond_written(const Context& context, const api::ResourceInfo& resource,
                        const Result<Writer::Updated>& updated);
   Result<api::Object> apply_patch(RequestContext& context, const api::ResourceInfo& resource, const api::TypeInfo& type,
                                   const api::Object& stored, std::string_view content_type, const std::string& body);
-  Status check_disruption(const CachedPointer& pod, bool dry_run);
+
+  // Evictions.
+  struct BudgetVerdict {
+    std::string name;           ///< Of the budget; empty when there is none.
+    bool only_unready = false;  ///< Allowed because the pod is not ready: only as long as that is so.
+  };
+  Result<BudgetVerdict> check_disruption(const CachedPointer& pod, bool dry_run);
+  Status evict_pod(const WriteRequest& request, const api::metav1::DeleteOptions& asked);
+  /// Sets the condition DisruptionTarget, then deletes.
+  Status mark_and_remove(WriteRequest request, api::metav1::DeleteOptions options);
 
   const Options& options_;
   std::shared_ptr<Clock> clock_;
@@ -62,6 +73,7 @@ class Registry {
   Status services_status_;
   Reader reader_;
   std::unique_ptr<Writer> writer_;
+  MetricsApi usage_;
   Streams streams_;
 };
 

@@ -45,12 +45,17 @@ Status invalid(const Service& service, StatusCause cause) {
 }  // namespace
 
 ServiceAllocator::ServiceAllocator(std::shared_ptr<Caches> caches, uint32_t base, uint32_t size, uint16_t first_port,
-                                   uint16_t last_port)
-    : caches_(std::move(caches)), base_(base), size_(size), first_port_(first_port), last_port_(last_port) {}
+                                   uint16_t last_port, api::RandomSource random)
+    : caches_(std::move(caches)),
+      base_(base),
+      size_(size),
+      first_port_(first_port),
+      last_port_(last_port),
+      random_(std::move(random)) {}
 
 Result<std::shared_ptr<ServiceAllocator>> ServiceAllocator::create(std::shared_ptr<Caches> caches,
                                                                    std::string_view cidr, uint16_t first_port,
-                                                                   uint16_t last_port) {
+                                                                   uint16_t last_port, api::RandomSource random) {
   size_t slash = cidr.find('/');
   std::optional<uint32_t> ip = parse_ip(cidr.substr(0, slash));
   int bits = 0;
@@ -60,7 +65,7 @@ Result<std::shared_ptr<ServiceAllocator>> ServiceAllocator::create(std::shared_p
   }
   uint32_t size = uint32_t{1} << (32 - bits);
   return std::shared_ptr<ServiceAllocator>(
-      new ServiceAllocator(std::move(caches), *ip & ~(size - 1), size, first_port, last_port));
+      new ServiceAllocator(std::move(caches), *ip & ~(size - 1), size, first_port, last_port, std::move(random)));
 }
 
 std::string ServiceAllocator::first_ip() const { return format_ip(base_ + 1); }
@@ -106,7 +111,7 @@ Result<std::string> ServiceAllocator::take_ip(std::string_view asked, const Serv
   uint32_t reserved = std::clamp(size_ / 16, uint32_t{16}, uint32_t{256});
   if (size_ <= 32) reserved = 0;
   uint32_t upper = size_ - 2 - reserved;
-  uint32_t start = api::system_random() % upper;
+  uint32_t start = random_() % upper;
   for (uint32_t i = 0; i < size_ - 2; ++i) {
     uint32_t offset = i < upper ? reserved + (start + i) % upper : i - upper;
     uint32_t ip = base_ + 1 + offset;
@@ -135,7 +140,7 @@ Result<int32_t> ServiceAllocator::take_port(int32_t asked, size_t index, std::st
     return asked;
   }
   int32_t count = last_port_ - first_port_ + 1;
-  auto start = static_cast<int32_t>(api::system_random() % static_cast<uint32_t>(count));
+  auto start = static_cast<int32_t>(random_() % static_cast<uint32_t>(count));
   for (int32_t i = 0; i < count; ++i) {
     int32_t port = first_port_ + (start + i) % count;
     // A port free for all protocols, so that one number can serve several of a service's ports later.

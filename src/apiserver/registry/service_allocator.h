@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "api/names.h"
 #include "api/types/corev1.h"
 #include "apiserver/watch/caches.h"
 #include "base/result.h"
@@ -20,7 +21,8 @@ class ServiceAllocator {
  public:
   /// `cidr` is an IPv4 range such as "10.96.0.0/16". BadRequest when it is not.
   static Result<std::shared_ptr<ServiceAllocator>> create(std::shared_ptr<Caches> caches, std::string_view cidr,
-                                                          uint16_t first_port, uint16_t last_port);
+                                                          uint16_t first_port, uint16_t last_port,
+                                                          api::RandomSource random);
 
   /// What one write has taken and what it gives back; undone unless committed.
   class Claim {
@@ -49,7 +51,7 @@ class ServiceAllocator {
 
  private:
   ServiceAllocator(std::shared_ptr<Caches> caches, uint32_t base, uint32_t size, uint16_t first_port,
-                   uint16_t last_port);
+                   uint16_t last_port, api::RandomSource random);
   Status load();
   Result<std::string> take_ip(std::string_view asked, const api::corev1::Service& service, Claim& claim);
   Result<int32_t> take_port(int32_t asked, size_t index, std::string_view protocol, const api::corev1::Service& service,
@@ -63,6 +65,7 @@ class ServiceAllocator {
   const uint32_t size_;
   const uint16_t first_port_;
   const uint16_t last_port_;
+  const api::RandomSource random_;
 
   std::mutex mutex_;
   bool loaded_ = false;

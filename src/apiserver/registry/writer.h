@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/names.h"
 #include "api/object.h"
 #include "api/scheme.h"
 #include "api/types/metav1.h"
@@ -40,7 +41,7 @@ struct Preconditions {
 class Writer {
  public:
   Writer(std::shared_ptr<Storage> storage, std::shared_ptr<Clock> clock, const admission::Chain& admission,
-         std::shared_ptr<ServiceAllocator> services);
+         std::shared_ptr<ServiceAllocator> services, api::RandomSource random);
 
   Result<CachedPointer> create(const WriteRequest& request, api::Object object);
 
@@ -83,6 +84,7 @@ class Writer {
   std::shared_ptr<Clock> clock_;
   const admission::Chain& admission_;
   std::shared_ptr<ServiceAllocator> services_;
+  const api::RandomSource random_;
 };
 
 /// Conflict in upstream's words when `stored` does not meet them.

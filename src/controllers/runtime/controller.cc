@@ -11,6 +11,7 @@ Controller::~Controller() = default;
 
 void Controller::start() {
   begin();
+  if (context_.single_threaded) return;
   for (int i = 0; i < workers_; ++i) {
     threads_.emplace_back([this](std::stop_token stop) { work(stop); });
   }
@@ -21,6 +22,14 @@ void Controller::stop() {
   for (std::jthread& thread : threads_) thread.request_stop();
   queue_.shut_down();
   threads_.clear();
+}
+
+bool Controller::step() {
+  const std::optional<std::string> key = queue_.try_get();
+  if (!key) return false;
+  process(*key);
+  queue_.done(*key);
+  return true;
 }
 
 void Controller::work(std::stop_token stop) {

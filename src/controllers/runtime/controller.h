@@ -50,11 +50,15 @@ class Controller {
   void enqueue(std::string key) { queue_.add(std::move(key)); }
   void enqueue_after(std::string key, Duration delay) { queue_.add_after(std::move(key), delay); }
 
+  /// With `ControllerContext::single_threaded` no worker starts: `step` does their work.
   void start();
+  /// Takes one ready key and reconciles it on the caller's thread; false when none is ready.
+  bool step();
   /// Lets the passes under way finish, then joins the workers. Safe to call twice.
   void stop();
 
   const std::string& name() const { return name_; }
+  int workers() const { return workers_; }
   const ControllerCounters& counters() const { return counters_; }
   client::WorkQueue& queue() { return queue_; }
 

@@ -1,4 +1,4 @@
-#include "support/virtual_clock.h"
+#include "base/virtual_clock.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace trireme::test {
+namespace trireme {
 namespace {
 
 using namespace std::chrono_literals;
@@ -79,5 +79,18 @@ TEST(VirtualClock, StopEndsASleep) {
   EXPECT_EQ(clock.sleepers(), 0u);
 }
 
+TEST(VirtualClock, TheOnlyThreadSleepsByMovingTheTime) {
+  VirtualClock clock(VirtualClock::kDefaultStart, VirtualClock::Sleep::kAdvances);
+  bool fired = false;
+  auto timer = clock.call_after(2s, [&] { fired = true; });
+  EXPECT_TRUE(clock.sleep_for(3s, {}));
+  EXPECT_TRUE(fired);
+  EXPECT_EQ(clock.monotonic(), 3s);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(clock.sleep_for(3s, stop.get_token()));
+  EXPECT_EQ(clock.monotonic(), 3s);
+}
+
 }  // namespace
-}  // namespace trireme::test
+}  // namespace trireme

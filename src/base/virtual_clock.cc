@@ -1,9 +1,9 @@
-#include "support/virtual_clock.h"
+#include "base/virtual_clock.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace trireme::test {
+namespace trireme {
 
 class VirtualClock::VirtualTimer final : public Clock::Timer {
  public:
@@ -26,6 +26,11 @@ Duration VirtualClock::monotonic() const {
 }
 
 bool VirtualClock::sleep_for(Duration duration, std::stop_token stop) {
+  if (sleep_ == Sleep::kAdvances) {
+    if (stop.stop_requested()) return false;
+    advance(duration);
+    return !stop.stop_requested();
+  }
   std::unique_lock lock(mutex_);
   const Duration due = elapsed_ + std::max(duration, Duration::zero());
   if (due == elapsed_) return !stop.stop_requested();
@@ -120,4 +125,4 @@ bool VirtualClock::wait_for_waiters(std::size_t count, Duration limit) {
   });
 }
 
-}  // namespace trireme::test
+}  // namespace trireme
