@@ -2,12 +2,17 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
+#include <condition_variable>
 #include <csignal>
 #include <memory>
+#include <mutex>
+#include <random>
 
 #include "base/flags.h"
 #include "base/log.h"
 #include "client/kubeconfig.h"
+#include "client/leader_election.h"
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
@@ -172,22 +177,98 @@ int controller_manager(const std::vector<std::string>& words) {
   return status.ok() ? 0 : fail("controller-manager", status);
 }
 
+namespace {
+
+/// Unlike any other candidate's, on any machine.
+std::string candidate_name() {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  std::random_device random;
+  return fmt::format("{}_{:08x}{:08x}", host.data(), random(), random());
+}
+
+void wait_for_stop(std::stop_token stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait(lock, stop, [] { return false; });
+}
+
+/// The scheduler's configuration: the file's, with the flags that were given in its place.
+Result<scheduler::Configuration> scheduler_configuration(const std::string& file) {
+  if (file.empty()) return scheduler::Configuration();
+  TRY_ASSIGN(const std::string text, linux::read_file(file));
+  auto parsed = scheduler::parse_configuration(text);
+  if (!parsed.ok()) return parsed.status().with_context(file);
+  return parsed;
+}
+
+}  // namespace
+
 int scheduler(const std::vector<std::string>& words) {
+  // Twice: the first reading finds the file, whose settings are then the flags' defaults.
   CommonOptions options;
-  FlagSet flags = common_flags("scheduler --kubeconfig FILE [flags]", options);
-  scheduler::SchedulerOptions scheduler_options;
-  flags.add("scheduler-name", &scheduler_options.scheduler_name, "serves the pods whose spec.schedulerName is this");
+  std::string config_file;
+  std::string scheduler_name;
+  scheduler::Configuration config;
+  scheduler::SchedulerOptions defaults;
+  Duration unschedulable_timeout = defaults.unschedulable_timeout;
+  const auto make_flags = [&] {
+    FlagSet flags = common_flags("scheduler --kubeconfig FILE [flags]", options);
+    flags.add("config", &config_file, "a KubeSchedulerConfiguration; flags count for more");
+    flags.add("scheduler-name", &scheduler_name, "with one profile: the schedulerName it serves");
+    flags.add("pod-max-in-unschedulable-pods-duration", &unschedulable_timeout,
+              "an unschedulable pod is tried again after this long, whatever happened");
+    flags.add("leader-elect", &config.leader_elect, "schedule only while holding the lease");
+    flags.add("leader-elect-lease-duration", &config.leader_election.lease_duration, "age at which the lease is free");
+    flags.add("leader-elect-renew-deadline", &config.leader_election.renew_deadline,
+              "how long a leader may fail to renew");
+    flags.add("leader-elect-retry-period", &config.leader_election.retry_period, "time between two tries");
+    flags.add("leader-elect-resource-name", &config.leader_election.name, "name of the lease");
+    flags.add("leader-elect-resource-namespace", &config.leader_election.ns, "namespace of the lease");
+    for (const char* ignored : {"kube-api-qps", "kube-api-burst", "kube-api-content-type", "profiling",
+                                "contention-profiling", "leader-elect-resource-lock"}) {
+      flags.add_ignored(ignored);
+    }
+    return flags;
+  };
   int code = 0;
-  if (!parse(flags, words, options, "scheduler", code)) return code;
+  {
+    FlagSet flags = make_flags();
+    if (!parse(flags, words, options, "scheduler", code)) return code;
+  }
+  auto read = scheduler_configuration(config_file);
+  if (!read.ok()) return fail("scheduler", read.status());
+  config = std::move(*read);
+  {
+    FlagSet flags = make_flags();
+    if (!parse(flags, words, options, "scheduler", code)) return code;
+  }
+  if (options.kubeconfig.empty()) options.kubeconfig = config.kubeconfig;
+  if (!scheduler_name.empty() && config.profiles.size() == 1) config.profiles[0].scheduler_name = scheduler_name;
+  scheduler::SchedulerOptions scheduler_options = scheduler::options_of(config);
+  scheduler_options.unschedulable_timeout = unschedulable_timeout;
 
   std::unique_ptr<trireme::scheduler::Scheduler> running;
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
     TRY_ASSIGN(auto raw, connect(options, "kube-scheduler"));
     auto clock = real_clock();
-    running = trireme::scheduler::Scheduler::create(
-        {client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
-         std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, scheduler_options});
-    return running->start(stop);
+    const auto schedule = [&](std::stop_token until) -> Status {
+      running = trireme::scheduler::Scheduler::create(
+          {client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
+           std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, scheduler_options});
+      return running->start(until);
+    };
+    if (!config.leader_elect) return schedule(stop);
+    config.leader_election.identity = candidate_name();
+    client::LeaderElector elector(client::Client(raw), clock, config.leader_election);
+    Status scheduled;
+    const Status led = elector.run(stop, [&](std::stop_token until) {
+      scheduled = schedule(until);
+      if (scheduled.ok()) wait_for_stop(until);
+      running->stop();
+    });
+    return scheduled.ok() ? led : scheduled;
   });
   if (running) running->stop();
   return status.ok() ? 0 : fail("scheduler", status);

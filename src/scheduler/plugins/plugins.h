@@ -11,14 +11,12 @@ namespace trireme::scheduler::plugins {
 std::shared_ptr<Plugin> node_unschedulable();
 std::shared_ptr<Plugin> node_name();
 std::shared_ptr<Plugin> taint_toleration();
-std::shared_ptr<Plugin> node_affinity();
+std::shared_ptr<Plugin> node_affinity(const NodeAffinityArgs& args = {});
 std::shared_ptr<Plugin> node_ports();
-/// Scores by LeastAllocated.
-std::shared_ptr<Plugin> node_resources_fit();
-std::shared_ptr<Plugin> node_resources_balanced_allocation();
-/// Spreads pods without own constraints by upstream's system defaults: hosts (skew 3), zones (skew 5).
-std::shared_ptr<Plugin> pod_topology_spread();
-std::shared_ptr<Plugin> inter_pod_affinity();
+std::shared_ptr<Plugin> node_resources_fit(const FitArgs& args = {});
+std::shared_ptr<Plugin> node_resources_balanced_allocation(const BalancedAllocationArgs& args = {});
+std::shared_ptr<Plugin> pod_topology_spread(const TopologySpreadArgs& args = {});
+std::shared_ptr<Plugin> inter_pod_affinity(const InterPodAffinityArgs& args = {});
 std::shared_ptr<Plugin> image_locality();
 /// Keeps pods with scheduling gates out of the queue.
 std::shared_ptr<Plugin> scheduling_gates();
