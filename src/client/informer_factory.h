@@ -22,7 +22,7 @@ class TypedInformer final : public Informer<T> {
   explicit TypedInformer(std::shared_ptr<Reflector> reflector) : reflector_(std::move(reflector)) {}
 
   Pointer get(std::string_view ns, std::string_view name) const override {
-    return cast(reflector_->cache().get(ns.empty() ? std::string(name) : std::string(ns).append("/").append(name)));
+    return cast(reflector_->cache().get(ns, name));
   }
   using Informer<T>::get;
   std::vector<Pointer> list(std::string_view ns) const override { return cast(reflector_->cache().list(ns)); }

@@ -39,6 +39,7 @@ Reflector::Reflector(std::shared_ptr<RawClient> client, std::shared_ptr<Clock> c
       scope_(std::move(scope)),
       transform_(std::move(transform)),
       objects_(client_->local() && !scope_.metadata_only),
+      cache_(type_),
       random_(seed),
       backoff_(kStartBackoff),
       last_failure_(clock_->monotonic()) {}
@@ -256,14 +257,16 @@ Status Reflector::list(std::stop_token stop) {
 
 void Reflector::replace(std::vector<AnyPointer> items, const std::string& version) {
   const std::lock_guard lock(delivery_mutex_);
-  std::set<std::string> gone;
-  for (std::string& key : cache_.keys()) gone.insert(gone.end(), std::move(key));
   std::vector<std::pair<AnyPointer, AnyPointer>> changes;
+  std::set<std::pair<std::string_view, std::string_view>> present;
+  for (const AnyPointer& object : items) present.emplace(metadata(object).namespace_, metadata(object).name);
+  std::vector<AnyPointer> gone;
+  for (AnyPointer& object : cache_.list({})) {
+    if (!present.contains({metadata(object).namespace_, metadata(object).name})) gone.push_back(std::move(object));
+  }
   for (const AnyPointer& object : items) {
     const auto& meta = metadata(object);
-    const std::string key = key_of(meta);
-    gone.erase(key);
-    AnyPointer before = cache_.put(key, object);
+    AnyPointer before = cache_.put(object);
     if (before && metadata(before).uid != meta.uid) {
       // Deleted and made anew while nobody watched: two events, not a change.
       changes.emplace_back(std::move(before), nullptr);
@@ -271,7 +274,10 @@ void Reflector::replace(std::vector<AnyPointer> items, const std::string& versio
     }
     if (!before || metadata(before).resource_version != meta.resource_version) changes.emplace_back(before, object);
   }
-  for (const std::string& key : gone) changes.emplace_back(cache_.remove(key), nullptr);
+  for (AnyPointer& object : gone) {
+    cache_.remove(metadata(object).namespace_, metadata(object).name);
+    changes.emplace_back(std::move(object), nullptr);
+  }
   // A handler, and whoever it wakes, must find the cache at the version that the change belongs to.
   reach(version);
   for (const auto& [before, after] : changes) deliver(before, after);
@@ -316,16 +322,15 @@ Status Reflector::on_event(const RawWatchEvent& event) {
     reach(meta.resource_version);
     return {};
   }
-  const std::string key = key_of(meta);
   {
     const std::lock_guard lock(delivery_mutex_);
     if (event.type == "DELETED") {
       // Handlers get the last state as the deletion told it, whatever the cache held.
-      cache_.remove(key);
+      cache_.remove(meta.namespace_, meta.name);
       reach(meta.resource_version);
       deliver(object, nullptr);
     } else if (event.type == "ADDED" || event.type == "MODIFIED") {
-      const AnyPointer before = cache_.put(key, object);
+      const AnyPointer before = cache_.put(object);
       reach(meta.resource_version);
       deliver(before, object);
     } else {

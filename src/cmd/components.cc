@@ -13,6 +13,7 @@
 #include "cmd/commands.h"
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
+#include "cmd/leading.h"
 #include "cmd/pki.h"
 #include "cmd/stop_signals.h"
 #include "controllers/all.h"
@@ -144,11 +145,13 @@ int controller_manager(const std::vector<std::string>& words) {
   flags.add("service-account-private-key-file", &service_account_key_file,
             "key that signs the tokens of service account secrets");
   controllers::add_flags(flags, controller_options);
+  Leadership leadership;
+  add_leadership_flags(flags, leadership, "kube-controller-manager");
   int code = 0;
   if (!parse(flags, words, options, "controller-manager", code)) return code;
 
-  std::unique_ptr<controllers::Manager> manager;
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
+    TRY(check(leadership));
     const auto read = [](const std::string& file, std::string& text) -> Status {
       if (!file.empty()) TRY_ASSIGN(text, linux::read_file(file));
       return {};
@@ -161,13 +164,17 @@ int controller_manager(const std::vector<std::string>& words) {
                                                               fmt::format("{}", fmt::join(selection, ","))));
     TRY_ASSIGN(auto raw, connect(options, "kube-controller-manager"));
     auto clock = real_clock();
-    manager = std::make_unique<controllers::Manager>(controllers::ControllerContext{
-        client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
-        std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, controller_options});
-    for (const auto* descriptor : selected) manager->add(*descriptor);
-    return manager->start(stop);
+    return run_as_leader(leadership, raw, clock, stop, [&](std::stop_token leading) -> Status {
+      controllers::Manager manager(controllers::ControllerContext{
+          client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
+          std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, controller_options});
+      for (const auto* descriptor : selected) manager.add(*descriptor);
+      TRY(manager.start(leading));
+      wait_for_stop(std::move(leading));
+      manager.stop();
+      return {};
+    });
   });
-  if (manager) manager->stop();
   return status.ok() ? 0 : fail("controller-manager", status);
 }
 
@@ -176,19 +183,25 @@ int scheduler(const std::vector<std::string>& words) {
   FlagSet flags = common_flags("scheduler --kubeconfig FILE [flags]", options);
   scheduler::SchedulerOptions scheduler_options;
   flags.add("scheduler-name", &scheduler_options.scheduler_name, "serves the pods whose spec.schedulerName is this");
+  Leadership leadership;
+  add_leadership_flags(flags, leadership, "kube-scheduler");
   int code = 0;
   if (!parse(flags, words, options, "scheduler", code)) return code;
 
-  std::unique_ptr<trireme::scheduler::Scheduler> running;
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
+    TRY(check(leadership));
     TRY_ASSIGN(auto raw, connect(options, "kube-scheduler"));
     auto clock = real_clock();
-    running = trireme::scheduler::Scheduler::create(
-        {client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
-         std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, scheduler_options});
-    return running->start(stop);
+    return run_as_leader(leadership, raw, clock, stop, [&](std::stop_token leading) -> Status {
+      const auto running = trireme::scheduler::Scheduler::create(
+          {client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
+           std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, scheduler_options});
+      TRY(running->start(leading));
+      wait_for_stop(std::move(leading));
+      running->stop();
+      return {};
+    });
   });
-  if (running) running->stop();
   return status.ok() ? 0 : fail("scheduler", status);
 }
 

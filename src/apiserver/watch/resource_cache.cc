@@ -21,7 +21,7 @@ constexpr size_t kRecentMost = 4000;
 constexpr size_t kRecentLeast = 100;
 constexpr size_t kRecentBytes = 16 << 20;
 /// What a remembered change costs: the change itself and the object it replaced, which is several times its encoding.
-constexpr size_t kChangeBytes = 500;
+constexpr size_t kChangeBytes = 200;
 constexpr size_t kBytesDecoded = 5;
 constexpr size_t kTypicalObject = 500;
 constexpr size_t kKeptSnapshots = 4;
@@ -42,7 +42,7 @@ CachedPointer Change::tombstone() const {
   std::call_once(made_, [this] {
     api::Object last = before->object().clone();
     last.metadata().resource_version = std::to_string(revision);
-    tombstone_ = std::make_shared<const CachedObject>(before->key(), revision, std::move(last));
+    tombstone_ = std::make_shared<const CachedObject>(before->key(), revision, last);
   });
   return tombstone_;
 }
@@ -57,7 +57,8 @@ class ResourceCache::PendingWrite {
     std::scoped_lock lock(mutex_);
     if (!result_) {
       object_.metadata().resource_version = std::to_string(revision);
-      result_ = std::make_shared<const CachedObject>(std::move(key_), revision, std::move(object_));
+      result_ = std::make_shared<const CachedObject>(std::move(key_), revision, object_);
+      object_ = {};
     }
     return result_;
   }
@@ -156,7 +157,7 @@ CachedPointer ResourceCache::decode(const store::KeyValue& entry) {
     return nullptr;
   }
   object->metadata().resource_version = std::to_string(entry.mod_revision);
-  return std::make_shared<const CachedObject>(entry.key, entry.mod_revision, std::move(*object));
+  return std::make_shared<const CachedObject>(entry.key, entry.mod_revision, *object);
 }
 
 void ResourceCache::apply(store::Event event) {
@@ -167,9 +168,9 @@ void ResourceCache::apply(store::Event event) {
   change->bytes = kChangeBytes;
   if (event.type == store::Event::Type::kPut) {
     change->after = decode(event.entry);
-    change->bytes += kBytesDecoded * event.entry.value->size();
-  } else if (change->before) {
-    change->bytes += kBytesDecoded * kTypicalObject;
+  }
+  if (change->before) {
+    change->bytes += kBytesDecoded * (change->after ? event.entry.value->size() : kTypicalObject);
   }
   ObjectTree tree = change->after ? tree_.with(change->after) : tree_.without(event.entry.key);
   change->at = options_.clock->monotonic();

@@ -81,7 +81,9 @@ void set_failure_condition(T& object, const ReplicaManager::Scaling& scaling, Wa
 
 template <typename T>
 ReplicaController<T>::ReplicaController(const ControllerContext& context, std::string name, std::string component)
-    : Controller(context, std::move(name), 3),
+    : Controller(context, std::move(name),
+                 std::is_same_v<T, api::corev1::ReplicationController> ? context.options.concurrent_rc_syncs
+                                                                       : context.options.concurrent_replicaset_syncs),
       owners_(context.informers->informer<T>()),
       pods_(context.informers->informer<Pod>()),
       manager_(context.client, context.clock, context.events->recorder(std::move(component))) {

@@ -47,6 +47,14 @@ struct ControllerOptions {
   Duration horizontal_pod_autoscaler_cpu_initialization_period = std::chrono::minutes(5);
   /// After a pod's start: becoming unready does not yet mean that it was ready before.
   Duration horizontal_pod_autoscaler_initial_readiness_delay = std::chrono::seconds(30);
+
+  // Workers: how many keys of a controller are worked on at the same time. Further ones stand at their controllers.
+  int concurrent_rc_syncs = 5;
+  int concurrent_replicaset_syncs = 5;
+  int concurrent_endpoint_syncs = 5;
+  int concurrent_service_endpoint_syncs = 5;
+  int concurrent_namespace_syncs = 10;
+  int concurrent_gc_syncs = 20;
 };
 
 /// What a controller is given. Copies share everything.

@@ -35,6 +35,19 @@ void add_flags(FlagSet& flags, ControllerOptions& options) {
   flags.add("horizontal-pod-autoscaler-initial-readiness-delay",
             &options.horizontal_pod_autoscaler_initial_readiness_delay,
             "time after a pod's start in which changes of its readiness are its first");
+
+  flags.add("concurrent-rc-syncs", &options.concurrent_rc_syncs,
+            "replication controllers that are worked on at the same time");
+  flags.add("concurrent-replicaset-syncs", &options.concurrent_replicaset_syncs,
+            "replica sets that are worked on at the same time");
+  flags.add("concurrent-endpoint-syncs", &options.concurrent_endpoint_syncs,
+            "services whose endpoints are worked on at the same time");
+  flags.add("concurrent-service-endpoint-syncs", &options.concurrent_service_endpoint_syncs,
+            "services whose endpoint slices are worked on at the same time");
+  flags.add("concurrent-namespace-syncs", &options.concurrent_namespace_syncs,
+            "namespaces that are emptied at the same time");
+  flags.add("concurrent-gc-syncs", &options.concurrent_gc_syncs,
+            "objects that the garbage collector works on at the same time");
 }
 
 }  // namespace trireme::controllers
