@@ -22,7 +22,7 @@ LAYERS = {
     "store": set(),
     "client": {"api", "net"},
     "apiserver": {"api", "store", "net", "client"},
-    "controllers": {"client", "api"},
+    "controllers": {"client", "api", "net"},
     "scheduler": {"client", "api"},
     "kubelet": {"client", "linux", "net", "api"},
     "proxy": {"client", "linux", "api"},

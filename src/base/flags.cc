@@ -11,12 +11,12 @@
 namespace trireme {
 namespace {
 
-template <typename Integer>
-Status parse_integer(std::string_view text, Integer* value) {
-  Integer parsed{};
+template <typename Number>
+Status parse_number(std::string_view text, Number* value, std::string_view what = "a whole number") {
+  Number parsed{};
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
   if (error != std::errc() || end != text.data() + text.size()) {
-    return Status::bad_request(fmt::format("\"{}\" is not a whole number", text));
+    return Status::bad_request(fmt::format("\"{}\" is not {}", text, what));
   }
   *value = parsed;
   return {};
@@ -54,12 +54,17 @@ void FlagSet::add(std::string name, bool* value, std::string help) {
 
 void FlagSet::add(std::string name, int* value, std::string help) {
   insert({std::move(name), std::move(help), fmt::to_string(*value), false, false,
-          [value](std::string_view text) { return parse_integer(text, value); }});
+          [value](std::string_view text) { return parse_number(text, value); }});
 }
 
 void FlagSet::add(std::string name, int64_t* value, std::string help) {
   insert({std::move(name), std::move(help), fmt::to_string(*value), false, false,
-          [value](std::string_view text) { return parse_integer(text, value); }});
+          [value](std::string_view text) { return parse_number(text, value); }});
+}
+
+void FlagSet::add(std::string name, double* value, std::string help) {
+  insert({std::move(name), std::move(help), fmt::to_string(*value), false, false,
+          [value](std::string_view text) { return parse_number(text, value, "a number"); }});
 }
 
 void FlagSet::add(std::string name, Duration* value, std::string help) {

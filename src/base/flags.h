@@ -24,6 +24,7 @@ class FlagSet {
   void add(std::string name, bool* value, std::string help);
   void add(std::string name, int* value, std::string help);
   void add(std::string name, int64_t* value, std::string help);
+  void add(std::string name, double* value, std::string help);
   void add(std::string name, Duration* value, std::string help);
   /// Comma-separated; repeating the flag appends.
   void add(std::string name, std::vector<std::string>* value, std::string help);

@@ -132,19 +132,32 @@ int controller_manager(const std::vector<std::string>& words) {
   CommonOptions options;
   FlagSet flags = common_flags("controller-manager --kubeconfig FILE [flags]", options);
   std::string root_ca_file;
+  std::string signing_certificate_file;
+  std::string signing_key_file;
+  std::string service_account_key_file;
   std::vector<std::string> selection = {"*"};
   controllers::ControllerOptions controller_options;
   flags.add("root-ca-file", &root_ca_file, "certificate authority published to every namespace");
   flags.add("controllers", &selection, "controllers to run: * for all, name, -name; empty for none");
+  flags.add("cluster-signing-cert-file", &signing_certificate_file, "authority that signs certificate requests");
+  flags.add("cluster-signing-key-file", &signing_key_file, "its key");
+  flags.add("service-account-private-key-file", &service_account_key_file,
+            "key that signs the tokens of service account secrets");
   controllers::add_flags(flags, controller_options);
   int code = 0;
   if (!parse(flags, words, options, "controller-manager", code)) return code;
 
   std::unique_ptr<controllers::Manager> manager;
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
-    if (!root_ca_file.empty()) {
-      TRY_ASSIGN(controller_options.root_ca_pem, linux::read_file(root_ca_file));
-    }
+    const auto read = [](const std::string& file, std::string& text) -> Status {
+      if (file.empty()) return {};
+      TRY_ASSIGN(text, linux::read_file(file));
+      return {};
+    };
+    TRY(read(root_ca_file, controller_options.root_ca_pem));
+    TRY(read(signing_certificate_file, controller_options.cluster_signing_certificate_pem));
+    TRY(read(signing_key_file, controller_options.cluster_signing_key_pem));
+    TRY(read(service_account_key_file, controller_options.service_account_key_pem));
     TRY_ASSIGN(auto selected, controllers::select_controllers(controllers::all_controllers(),
                                                               fmt::format("{}", fmt::join(selection, ","))));
     TRY_ASSIGN(auto raw, connect(options, "kube-controller-manager"));

@@ -12,6 +12,7 @@
 #include "apiserver/admission/plugins.h"
 #include "apiserver/api_server.h"
 #include "apiserver/authn/bearer.h"
+#include "apiserver/authn/bootstrap_token.h"
 #include "apiserver/authn/service_account.h"
 #include "apiserver/authn/x509.h"
 #include "apiserver/authz/bootstrap_policy.h"
@@ -105,7 +106,10 @@ class InProcessControlPlane final : public ControlPlane {
                                            std::make_shared<client::EventBroadcaster>(client::Client(raw), clock_),
                                            clock_,
                                            {}};
-    context.options.root_ca_pem = authority_pem_;
+    context.options.root_ca_pem = authority_.certificate_pem;
+    context.options.cluster_signing_certificate_pem = authority_.certificate_pem;
+    context.options.cluster_signing_key_pem = authority_.key_pem;
+    context.options.service_account_key_pem = service_account_key_pem_;
     controllers_ = std::make_unique<controllers::Manager>(std::move(context));
     for (const auto* descriptor : selected) controllers_->add(*descriptor);
     return controllers_->start();
@@ -138,7 +142,8 @@ class InProcessControlPlane final : public ControlPlane {
 
  private:
   Status create_server(Pki& pki, uint16_t port) {
-    authority_pem_ = pki.authority_pem();
+    authority_ = pki.authority();
+    service_account_key_pem_ = pki.service_account_key_pem();
     caches_ = std::make_shared<apiserver::Caches>(apiserver::CachesOptions{.store = store_, .clock = clock_});
     apiserver::authn::ServiceAccountOptions tokens;
     tokens.signing_key_pem = pki.service_account_key_pem();
@@ -157,11 +162,12 @@ class InProcessControlPlane final : public ControlPlane {
     }
     TRY_ASSIGN(auto account_tokens, apiserver::authn::ServiceAccountAuthenticator::create(tokens, caches_));
     authenticators.push_back(std::move(account_tokens));
+    authenticators.push_back(std::make_shared<apiserver::authn::BootstrapTokenAuthenticator>(caches_, clock_));
     server.authenticator = apiserver::authn::any_of(std::move(authenticators));
     server.authorizer = apiserver::authz::union_of({apiserver::authz::masters_authorizer(),
                                                     std::make_shared<apiserver::authz::NodeAuthorizer>(caches_),
                                                     std::make_shared<apiserver::authz::RbacAuthorizer>(caches_)});
-    server.admission = apiserver::admission::default_chain(caches_);
+    server.admission = apiserver::admission::default_chain(caches_, server.authorizer);
     TRY_ASSIGN(server.token_issuer, apiserver::authn::service_account_issuer(tokens));
     server.service_cidr = options_.service_cidr;
     server.advertise_address = options_.advertise_address;
@@ -169,7 +175,7 @@ class InProcessControlPlane final : public ControlPlane {
     server.kubelet_transport = [this](const std::string& base_url) {
       net::HttpTransportOptions transport_options;
       transport_options.base_url = base_url;
-      transport_options.tls.ca_pem = authority_pem_;
+      transport_options.tls.ca_pem = authority_.certificate_pem;
       transport_options.tls.certificate_pem = kubelet_client_.certificate_pem;
       transport_options.tls.key_pem = kubelet_client_.key_pem;
       return net::http_transport(std::move(transport_options));
@@ -212,7 +218,8 @@ class InProcessControlPlane final : public ControlPlane {
 
   const ClusterOptions& options_;
   std::shared_ptr<Clock> clock_;
-  std::string authority_pem_;
+  net::CertifiedKey authority_;
+  std::string service_account_key_pem_;
   net::CertifiedKey kubelet_client_;
   std::shared_ptr<store::Store> store_;
   std::shared_ptr<apiserver::Caches> caches_;

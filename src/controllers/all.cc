@@ -1,15 +1,23 @@
 #include "controllers/all.h"
 
 #include "api/types/appsv1.h"
+#include "controllers/bootstrap/bootstrap_controllers.h"
+#include "controllers/certificates/certificate_controllers.h"
+#include "controllers/disruption/disruption_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
+#include "controllers/endpointslicemirroring/mirroring_controller.h"
 #include "controllers/garbagecollector/garbage_collector.h"
 #include "controllers/namespace/namespace_controller.h"
+#include "controllers/nodeipam/node_ipam_controller.h"
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
+#include "controllers/resourcequota/resource_quota_controller.h"
 #include "controllers/serviceaccount/service_account_controller.h"
+#include "controllers/serviceaccount/token_controller.h"
+#include "controllers/ttl/ttl_controller.h"
 
 namespace trireme::controllers {
 namespace {
@@ -33,15 +41,26 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"namespace-controller", "namespace", make<NamespaceController>},
       {"serviceaccount-controller", "serviceaccount", make<ServiceAccountController>},
       {"root-ca-certificate-publisher-controller", "root-ca-cert-publisher", make<RootCaPublisher>},
+      {"serviceaccount-token-controller", "serviceaccount-token", make<ServiceAccountTokenController>},
+      {"bootstrap-signer-controller", "bootstrapsigner", make<BootstrapSignerController>},
+      {"token-cleaner-controller", "tokencleaner", make<TokenCleanerController>},
+      {"certificatesigningrequest-approving-controller", "csrapproving", make<CsrApprovingController>},
+      {"certificatesigningrequest-signing-controller", "csrsigning", make<CsrSigningController>},
+      {"certificatesigningrequest-cleaner-controller", "csrcleaner", make<CsrCleanerController>},
+      {"ttl-controller", "ttl", make<TtlController>},
+      {"node-ipam-controller", "nodeipam", make<NodeIpamController>},
       {"replicationcontroller-controller", "replicationcontroller",
        make_replicas<api::corev1::ReplicationController>("replicationcontroller-controller", "replication-controller")},
       {"replicaset-controller", "replicaset",
        make_replicas<api::appsv1::ReplicaSet>("replicaset-controller", "replicaset-controller")},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
+      {"endpointslice-mirroring-controller", "endpointslicemirroring", make<EndpointSliceMirroringController>},
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
       {"taint-eviction-controller", "", make<TaintEvictionController>},
       {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
+      {"disruption-controller", "disruption", make<DisruptionController>},
+      {"resourcequota-controller", "resourcequota", make<ResourceQuotaController>},
       {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
   };
   return all;

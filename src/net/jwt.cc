@@ -5,6 +5,7 @@
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <simdjson.h>
@@ -153,6 +154,18 @@ Result<std::string> key_id(std::string_view key_pem) {
   OPENSSL_free(der);
   if (hashed != 1) return openssl_status(Reason::kInternalError, "cannot hash public key");
   return base64url_encode({reinterpret_cast<char*>(digest), sizeof digest});
+}
+
+Result<std::string> sign_detached_hs256(std::string_view payload, std::string_view secret, std::string_view id) {
+  const std::string header = base64url_encode(fmt::format(R"({{"alg":"HS256","kid":"{}"}})", id));
+  const std::string message = header + "." + base64url_encode(payload);
+  unsigned char signature[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), bytes_of(message), message.size(), signature,
+           &size) == nullptr) {
+    return openssl_status(Reason::kInternalError, "cannot sign");
+  }
+  return header + ".." + base64url_encode({reinterpret_cast<const char*>(signature), size});
 }
 
 Result<std::string> sign_jwt(std::string_view claims_json, std::string_view key_pem, std::string_view id) {

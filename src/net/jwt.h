@@ -22,6 +22,10 @@ Result<std::string> key_id(std::string_view key_pem);
 /// Signs with an RSA key (RS256) or a P-256 key (ES256). An empty `id` leaves "kid" out of the header.
 Result<std::string> sign_jwt(std::string_view claims_json, std::string_view key_pem, std::string_view id);
 
+/// A JSON Web Signature (RFC 7515) over `payload` by HMAC-SHA256, without the payload: "header..signature". Signs the
+/// cluster-info map with bootstrap tokens.
+Result<std::string> sign_detached_hs256(std::string_view payload, std::string_view secret, std::string_view id);
+
 struct VerificationKey {
   std::string id;  ///< Compared with the header's "kid" when both have one.
   std::string public_key_pem;

@@ -9,7 +9,10 @@
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <ctime>
+#include <iterator>
+#include <set>
 
 #include "net/openssl_util.h"
 
@@ -60,12 +63,14 @@ Result<NamesPtr> alternative_names(const CertificateSpec& spec) {
   NamesPtr names(GENERAL_NAMES_new());
   const auto add = [&](int type, std::string_view bytes) {
     GENERAL_NAME* entry = GENERAL_NAME_new();
-    ASN1_STRING* text = ASN1_STRING_type_new(type == GEN_DNS ? V_ASN1_IA5STRING : V_ASN1_OCTET_STRING);
+    ASN1_STRING* text = ASN1_STRING_type_new(type == GEN_IPADD ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
     ASN1_STRING_set(text, bytes.data(), static_cast<int>(bytes.size()));
     GENERAL_NAME_set0_value(entry, type, text);
     sk_GENERAL_NAME_push(names.get(), entry);
   };
   for (const std::string& name : spec.dns_names) add(GEN_DNS, name);
+  for (const std::string& address : spec.email_addresses) add(GEN_EMAIL, address);
+  for (const std::string& uri : spec.uris) add(GEN_URI, uri);
   for (const std::string& address : spec.ip_addresses) {
     char bytes[16];
     if (inet_pton(AF_INET, address.c_str(), bytes) == 1) {
@@ -79,7 +84,7 @@ Result<NamesPtr> alternative_names(const CertificateSpec& spec) {
   return names;
 }
 
-/// An extension in the notation of OpenSSL's configuration files; `value` is always a constant of ours.
+/// An extension in the notation of OpenSSL's configuration files; `value` is made of constants of ours only.
 Status add_extension(X509* certificate, X509* issuer, int nid, const char* value) {
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
@@ -127,6 +132,59 @@ const char* extended_usage(CertificateUse use) {
   return "serverAuth,clientAuth";
 }
 
+/// A usage by its name in certificates.k8s.io, and OpenSSL's word for it.
+struct UsageName {
+  std::string_view name;
+  std::string_view word;
+  bool extended;
+};
+constexpr UsageName kUsageNames[] = {
+    {"signing", "digitalSignature", false},
+    {"digital signature", "digitalSignature", false},
+    {"content commitment", "nonRepudiation", false},
+    {"key encipherment", "keyEncipherment", false},
+    {"key agreement", "keyAgreement", false},
+    {"data encipherment", "dataEncipherment", false},
+    {"cert sign", "keyCertSign", false},
+    {"crl sign", "cRLSign", false},
+    {"encipher only", "encipherOnly", false},
+    {"decipher only", "decipherOnly", false},
+    {"any", "anyExtendedKeyUsage", true},
+    {"server auth", "serverAuth", true},
+    {"client auth", "clientAuth", true},
+    {"code signing", "codeSigning", true},
+    {"email protection", "emailProtection", true},
+    {"s/mime", "emailProtection", true},
+    {"ipsec end system", "1.3.6.1.5.5.7.3.5", true},
+    {"ipsec tunnel", "1.3.6.1.5.5.7.3.6", true},
+    {"ipsec user", "1.3.6.1.5.5.7.3.7", true},
+    {"timestamping", "timeStamping", true},
+    {"ocsp signing", "OCSPSigning", true},
+    {"microsoft sgc", "msSGC", true},
+    {"netscape sgc", "nsSGC", true},
+};
+
+struct UsageWords {
+  std::string key;       ///< "critical,digitalSignature"
+  std::string extended;  ///< "clientAuth"; either may be empty.
+};
+
+Result<UsageWords> usage_words(const std::vector<std::string>& usages) {
+  UsageWords words;
+  std::set<std::string_view> seen;
+  for (const std::string& usage : usages) {
+    const auto* known = std::find_if(std::begin(kUsageNames), std::end(kUsageNames),
+                                     [&](const UsageName& each) { return each.name == usage; });
+    if (known == std::end(kUsageNames)) return Status::bad_request("unrecognized key usage " + usage);
+    if (!seen.insert(known->word).second) continue;
+    std::string& text = known->extended ? words.extended : words.key;
+    if (text.empty() && !known->extended) text = "critical";
+    if (!text.empty()) text += ',';
+    text += known->word;
+  }
+  return words;
+}
+
 /// A certificate over `key`, signed by `authority`.
 Result<std::string> sign(const CertifiedKey& authority, EVP_PKEY* key, const CertificateSpec& spec) {
   TRY_ASSIGN(const std::vector<CertificatePtr> issuers, certificates_from_pem(authority.certificate_pem));
@@ -136,10 +194,16 @@ Result<std::string> sign(const CertifiedKey& authority, EVP_PKEY* key, const Cer
   TRY_ASSIGN(const CertificatePtr certificate,
              new_certificate(key, subject.get(), X509_get_subject_name(issuer), spec.not_before, spec.not_after));
   X509* raw = certificate.get();
-  const char* key_usage =
-      EVP_PKEY_is_a(key, "RSA") == 1 ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature";
-  TRY(add_extension(raw, issuer, NID_key_usage, key_usage));
-  TRY(add_extension(raw, issuer, NID_ext_key_usage, extended_usage(spec.use)));
+  UsageWords words;
+  if (spec.usages.empty()) {
+    words.key =
+        EVP_PKEY_is_a(key, "RSA") == 1 ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature";
+    words.extended = extended_usage(spec.use);
+  } else {
+    TRY_ASSIGN(words, usage_words(spec.usages));
+  }
+  if (!words.key.empty()) TRY(add_extension(raw, issuer, NID_key_usage, words.key.c_str()));
+  if (!words.extended.empty()) TRY(add_extension(raw, issuer, NID_ext_key_usage, words.extended.c_str()));
   TRY(add_extension(raw, issuer, NID_basic_constraints, "critical,CA:FALSE"));
   TRY(add_extension(raw, issuer, NID_authority_key_identifier, "keyid"));
   TRY_ASSIGN(const NamesPtr names, alternative_names(spec));

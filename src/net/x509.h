@@ -20,7 +20,12 @@ struct CertificateSpec {
   std::vector<std::string> organizations;
   std::vector<std::string> dns_names;
   std::vector<std::string> ip_addresses;
+  std::vector<std::string> email_addresses;
+  std::vector<std::string> uris;
   CertificateUse use = CertificateUse::kServerAndClient;
+  /// When not empty, instead of `use`: usages by certificates.k8s.io's names ("digital signature", "client auth").
+  /// https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/certificate-signing-request-v1/
+  std::vector<std::string> usages;
   WallTime not_before;
   WallTime not_after;
 };

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "apiserver/admission/plugins.h"
+#include "apiserver/authz/authz.h"
 #include "controllers/all.h"
 #include "net/transport.h"
 #include "store/memory_store.h"
@@ -92,7 +93,7 @@ Status World::build() {
   server.random = [source = std::make_shared<Random>(random_.fork("server"))] {
     return static_cast<uint32_t>(source->next() >> 32);
   };
-  server.admission = apiserver::admission::default_chain(server.caches, server.random);
+  server.admission = apiserver::admission::default_chain(server.caches, apiserver::authz::always_allow(), server.random);
   TRY_ASSIGN(server_, apiserver::ApiServer::create(std::move(server)));
   client_ = std::make_unique<client::Client>(connect("simulator"));
 

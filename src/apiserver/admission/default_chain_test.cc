@@ -11,6 +11,7 @@
 #include "apiserver/authz/bootstrap_policy.h"
 #include "apiserver/authz/node.h"
 #include "apiserver/authz/rbac.h"
+#include "base/base64.h"
 #include "net/x509.h"
 #include "store/memory_store.h"
 #include "support/virtual_clock.h"
@@ -36,7 +37,7 @@ class DefaultChainTest : public testing::Test {
     options.authorizer =
         authz::union_of({authz::masters_authorizer(), std::make_shared<authz::NodeAuthorizer>(options.caches),
                          std::make_shared<authz::RbacAuthorizer>(options.caches)});
-    options.admission = admission::default_chain(options.caches);
+    options.admission = admission::default_chain(options.caches, options.authorizer);
     server_ = *ApiServer::create(std::move(options));
     EXPECT_TRUE(authz::reconcile_bootstrap_policy(*server_, {}).ok());
   }
@@ -159,6 +160,59 @@ TEST_F(DefaultChainTest, AKubeletGetsTokensForItsOwnPodsOnly) {
   EXPECT_EQ(text(ask(bound_to("other", other)), {"message"}),
             "serviceaccounts \"default\" is forbidden: node \"n1\" requested token bound to a pod scheduled on a "
             "different node");
+}
+
+TEST_F(DefaultChainTest, CertificatesAreApprovedAndSignedByThoseWhoMay) {
+  const std::string requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  const auto request = [&](const std::string& name, const std::string& organization) {
+    net::CertificateSpec spec;
+    spec.common_name = "dora";
+    spec.organizations = {organization};
+    const std::string pem = *net::create_request(*net::generate_key(), spec);
+    api::Value body = api::Value::object();
+    body["metadata"]["name"] = name;
+    body["spec"]["request"] = base64_encode(pem);
+    body["spec"]["username"] = "somebody-else";
+    body["spec"]["signerName"] = "kubernetes.io/kube-apiserver-client";
+    body["spec"]["usages"] = api::Value::array();
+    body["spec"]["usages"].push_back("client auth");
+    return api::to_json(body);
+  };
+  net::Response masters = admin("POST", requests, request("mighty", "system:masters"));
+  EXPECT_EQ(masters.status, 403);
+  EXPECT_NE(
+      masters.body.find("use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed"),
+      std::string::npos)
+      << masters.body;
+  net::Response created = admin("POST", requests, request("dora", "dev"));
+  ASSERT_EQ(created.status, 201) << created.body;
+  EXPECT_EQ(text(created, {"spec", "username"}), "admin") << "who asks is not the client's to say";
+
+  // Jane may write approvals, but approve for no signer.
+  ASSERT_EQ(admin("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+                  R"({"metadata":{"name":"approver"},"rules":[{"apiGroups":["certificates.k8s.io"],"resources":)"
+                  R"(["certificatesigningrequests/approval"],"verbs":["update"]}]})")
+                .status,
+            201);
+  ASSERT_EQ(
+      admin("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+            R"({"metadata":{"name":"jane"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole",)"
+            R"("name":"approver"},"subjects":[{"kind":"User","name":"jane","apiGroup":"rbac.authorization.k8s.io"}]})")
+          .status,
+      201);
+  auto stored = api::parse_value(admin("GET", requests + "/dora").body);
+  ASSERT_TRUE(stored.ok());
+  api::Value condition = api::Value::object();
+  condition["type"] = "Approved";
+  condition["status"] = "True";
+  condition["reason"] = "Test";
+  (*stored)["status"]["conditions"] = api::Value::array();
+  (*stored)["status"]["conditions"].push_back(condition);
+  net::Response refused = send("jane", "PUT", requests + "/dora/approval", api::to_json(*stored));
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_NE(refused.body.find("user not permitted to approve requests with signerName"), std::string::npos)
+      << refused.body;
+  EXPECT_EQ(admin("PUT", requests + "/dora/approval", api::to_json(*stored)).status, 200);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "api/names.h"
 #include "apiserver/admission/admission.h"
+#include "apiserver/authz/authz.h"
 #include "apiserver/watch/caches.h"
 
 /// The built-in admission plugins, under upstream's names.
@@ -28,7 +29,26 @@ std::shared_ptr<Plugin> taint_nodes_by_condition_plugin();
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
 std::shared_ptr<Plugin> node_restriction_plugin(std::shared_ptr<Caches> caches);
 
-/// All of them in upstream's order. `random` names volumes.
-Chain default_chain(std::shared_ptr<Caches> caches, api::RandomSource random = api::system_random);
+/// CertificateApproval and CertificateSigning: who approves a certificate request or issues its certificate must have
+/// the verb approve or sign on the signer. CertificateSubjectRestriction: nobody becomes system:masters by a request.
+/// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#certificateapproval
+std::shared_ptr<Plugin> certificate_approval_plugin(std::shared_ptr<authz::Authorizer> authorizer);
+std::shared_ptr<Plugin> certificate_signing_plugin(std::shared_ptr<authz::Authorizer> authorizer);
+std::shared_ptr<Plugin> certificate_subject_restriction_plugin();
+
+/// LimitRanger: fills in the requests and limits that a namespace's LimitRanges give to containers that name none, and
+/// refuses pods and claims outside their bounds.
+/// Source: https://kubernetes.io/docs/concepts/policy/limit-range/
+std::shared_ptr<Plugin> limit_ranger_plugin(std::shared_ptr<Caches> caches);
+
+/// ResourceQuota: charges what an object costs to every quota it counts against, before it is written, and refuses what
+/// would exceed one. Requests of one namespace that arrive together are charged with one write.
+/// Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/
+std::shared_ptr<Plugin> resource_quota_plugin(std::shared_ptr<Caches> caches);
+
+/// All of them in upstream's order. `authorizer` answers what a plugin must know of the caller's other rights; `random`
+/// names volumes.
+Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer,
+                    api::RandomSource random = api::system_random);
 
 }  // namespace trireme::apiserver::admission

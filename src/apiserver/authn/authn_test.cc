@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
 #include "apiserver/authn/bearer.h"
+#include "apiserver/authn/bootstrap_token.h"
 #include "apiserver/authn/service_account.h"
 #include "apiserver/authn/x509.h"
+#include "base/base64.h"
 #include "integration/support/test_api_server.h"
 #include "net/x509.h"
 
@@ -273,6 +275,58 @@ TEST_F(ServiceAccountTest, KeysAndIssuersDecideWhoseTokensAreTaken) {
   auto foreign = check((*service_account_issuer(other))->issue(parameters())->token);
   ASSERT_TRUE(foreign.ok());
   EXPECT_FALSE(foreign->has_value()) << "another issuer's token is somebody else's to judge";
+}
+
+TEST_F(ServiceAccountTest, ATokenWithoutEndGoesWithItsSecret) {
+  const std::string secrets = "/api/v1/namespaces/default/secrets";
+  const std::string claims =
+      R"({"iss":"kubernetes/serviceaccount","kubernetes.io/serviceaccount/namespace":"default",)"
+      R"("kubernetes.io/serviceaccount/secret.name":"robot-token","kubernetes.io/serviceaccount/service-account.name":)"
+      R"("robot","kubernetes.io/serviceaccount/service-account.uid":")" +
+      uid_ + R"(","sub":"system:serviceaccount:default:robot"})";
+  const std::string token = *net::sign_jwt(claims, options_.signing_key_pem, *net::key_id(options_.signing_key_pem));
+  expect_refused(token, "the secret of the token is gone");
+  create(secrets, R"({"metadata":{"name":"robot-token","annotations":{"kubernetes.io/service-account.name":"robot"}},)"
+                  R"("type":"kubernetes.io/service-account-token","data":{"token":")" +
+                      base64_encode(token) + R"("}})");
+  auto user = check(token);
+  ASSERT_TRUE(user.ok() && user->has_value()) << user.status().to_string();
+  EXPECT_EQ((*user)->name, "system:serviceaccount:default:robot");
+  server_.clock().advance(std::chrono::hours(24 * 3650));
+  EXPECT_TRUE(check(token).ok()) << "no end";
+  ASSERT_EQ(server_.remove(secrets + "/robot-token").status, 200);
+  expect_refused(token, "the secret of the token is gone");
+}
+
+TEST(BootstrapToken, SpeaksForItsSecret) {
+  test::TestApiServer server;
+  BootstrapTokenAuthenticator authenticator(std::shared_ptr<Caches>(std::shared_ptr<void>(), &server.server().caches()),
+                                            server.clock_pointer());
+  const std::string token = "abcdef.0123456789abcdef";
+  const auto check = [&](const std::string& text) { return authenticator.authenticate(with_token(text)); };
+  EXPECT_FALSE(check(token)->has_value()) << "nobody knows it";
+  const auto secret = [](const std::string& more) {
+    return R"({"metadata":{"name":"bootstrap-token-abcdef"},"type":"bootstrap.kubernetes.io/token","stringData":)"
+           R"({"token-id":"abcdef","token-secret":"0123456789abcdef")" +
+           more + "}}";
+  };
+  const std::string secrets = "/api/v1/namespaces/kube-system/secrets";
+  ASSERT_EQ(server.post(secrets, secret("")).status, 201);
+  EXPECT_FALSE(check(token).ok()) << "not for authentication";
+  ASSERT_EQ(server.remove(secrets + "/bootstrap-token-abcdef").status, 200);
+  ASSERT_EQ(server
+                .post(secrets, secret(R"(,"usage-bootstrap-authentication":"true","expiration":"2024-01-01T01:00:00Z",)"
+                                      R"("auth-extra-groups":"system:bootstrappers:racks,system:bootstrappers:x")"))
+                .status,
+            201);
+  auto user = check(token);
+  ASSERT_TRUE(user.ok() && user->has_value());
+  EXPECT_EQ((*user)->name, "system:bootstrap:abcdef");
+  EXPECT_EQ((*user)->groups, (Strings{"system:bootstrappers", "system:bootstrappers:racks", "system:bootstrappers:x"}));
+  EXPECT_FALSE(check("abcdef.0123456789abcdee").ok());
+  EXPECT_FALSE(check("ABCDEF.0123456789abcdef")->has_value()) << "some other kind of token";
+  server.clock().advance(std::chrono::hours(1));
+  EXPECT_FALSE(check(token).ok()) << "expired";
 }
 
 }  // namespace

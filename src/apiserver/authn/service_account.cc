@@ -16,6 +16,8 @@ namespace {
 
 using api::Value;
 
+// Of tokens that stand in secrets and have no end.
+constexpr std::string_view kLegacyIssuer = "kubernetes/serviceaccount";
 constexpr int64_t kClockLeewaySeconds = 10;
 
 int64_t unix_seconds(WallTime time) {
@@ -46,6 +48,14 @@ bool has_audience(const Value& claims, const std::vector<std::string>& wanted) {
 
 Status invalid_token(std::string_view why) {
   return Status::unauthorized(fmt::format("invalid bearer token: {}", why));
+}
+
+UserInfo account_user(std::string_view ns, std::string_view name, std::string_view uid) {
+  UserInfo user;
+  user.name = fmt::format("{}{}:{}", kServiceAccountPrefix, ns, name);
+  user.uid = uid;
+  user.groups = {std::string(kServiceAccountsGroup), fmt::format("{}:{}", kServiceAccountsGroup, ns)};
+  return user;
 }
 
 /// 128 random bits in the form of a UUID, naming a token in audits.
@@ -132,6 +142,7 @@ Result<std::optional<UserInfo>> ServiceAccountAuthenticator::authenticate_token(
   auto verified = net::verify_jwt(token, keys_);
   if (!verified.ok()) return invalid_token(verified.status().message());
   TRY_ASSIGN(Value claims, api::parse_value(verified->claims_json));
+  if (text_at(claims, {"iss"}) == kLegacyIssuer) return secret_token(token, claims);
   if (text_at(claims, {"iss"}) != options_.issuer) return std::optional<UserInfo>();
 
   int64_t now = unix_seconds(options_.clock->now());
@@ -148,10 +159,7 @@ Result<std::optional<UserInfo>> ServiceAccountAuthenticator::authenticate_token(
   if (!account.ok()) return invalid_token("service account not found");
   if ((*account)->metadata.uid != uid) return invalid_token("service account UID does not match");
 
-  UserInfo user;
-  user.name = fmt::format("{}{}:{}", kServiceAccountPrefix, ns, name);
-  user.uid = uid;
-  user.groups = {std::string(kServiceAccountsGroup), fmt::format("{}:{}", kServiceAccountsGroup, ns)};
+  UserInfo user = account_user(ns, name, uid);
   if (auto id = text_at(claims, {"jti"}); !id.empty()) {
     user.extra["authentication.kubernetes.io/credential-id"] = {fmt::format("JTI={}", id)};
   }
@@ -181,6 +189,26 @@ Result<std::optional<UserInfo>> ServiceAccountAuthenticator::authenticate_token(
     }
   }
   return std::optional(std::move(user));
+}
+
+Result<std::optional<UserInfo>> ServiceAccountAuthenticator::secret_token(const std::string& token,
+                                                                          const Value& claims) {
+  const auto claim = [&](std::string_view name) {
+    return text_at(claims, {"kubernetes.io/serviceaccount/" + std::string(name)});
+  };
+  const std::string_view ns = claim("namespace");
+  const std::string_view name = claim("service-account.name");
+  const auto secret = caches_->get<api::corev1::Secret>(ns, claim("secret.name"));
+  if (!secret.ok() || (*secret)->metadata.deletion_timestamp ||
+      (*secret)->data.get(api::corev1::kServiceAccountTokenKey) != token) {
+    return invalid_token("the secret of the token is gone");
+  }
+  const auto account = caches_->get<api::corev1::ServiceAccount>(ns, name);
+  if (!account.ok()) return invalid_token("service account not found");
+  if ((*account)->metadata.uid != claim("service-account.uid")) {
+    return invalid_token("service account UID does not match");
+  }
+  return std::optional(account_user(ns, name, (*account)->metadata.uid));
 }
 
 Result<std::shared_ptr<TokenIssuer>> service_account_issuer(ServiceAccountOptions options) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "api/value.h"
 #include "apiserver/authn/authn.h"
 #include "apiserver/watch/caches.h"
 #include "base/clock.h"
@@ -39,6 +40,9 @@ class ServiceAccountAuthenticator final : public Authenticator {
 
  private:
   ServiceAccountAuthenticator() = default;
+  /// A token without an end, which is good as long as the secret that holds it.
+  Result<std::optional<UserInfo>> secret_token(const std::string& token, const api::Value& claims);
+
   ServiceAccountOptions options_;
   std::vector<net::VerificationKey> keys_;
   std::shared_ptr<Caches> caches_;

@@ -100,6 +100,7 @@ Result<CachedPointer> Writer::create(const WriteRequest& request, api::Object ob
 Result<CachedPointer> Writer::create_once(const WriteRequest& request, api::Object& object) {
   const std::string name = object.metadata().name;
   strategy::prepare_for_create(object, clock_->now());
+  strategy::record_requester(object, request.user);
   admission::Attributes attributes = attributes_of(request, admission::Operation::kCreate);
   attributes.name = name;
   attributes.object = &object;

@@ -53,7 +53,16 @@ class Registry {
                        const Result<Writer::Updated>& updated);
   Result<api::Object> apply_patch(RequestContext& context, const api::ResourceInfo& resource, const api::TypeInfo& type,
                                   const api::Object& stored, std::string_view content_type, const std::string& body);
-  Status check_disruption(const CachedPointer& pod, bool dry_run);
+
+  // Evictions.
+  struct BudgetVerdict {
+    std::string name;           ///< Of the budget; empty when there is none.
+    bool only_unready = false;  ///< Allowed because the pod is not ready: only as long as that is so.
+  };
+  Result<BudgetVerdict> check_disruption(const CachedPointer& pod, bool dry_run);
+  Status evict_pod(const WriteRequest& request, const api::metav1::DeleteOptions& asked);
+  /// Sets the condition DisruptionTarget, then deletes.
+  Status mark_and_remove(WriteRequest request, api::metav1::DeleteOptions options);
 
   const Options& options_;
   std::shared_ptr<Clock> clock_;

@@ -4,9 +4,11 @@
 #include <charconv>
 #include <type_traits>
 
+#include "api/pod_resources.h"
 #include "api/types/apiextensionsv1.h"
 #include "api/types/appsv1.h"
 #include "api/types/batchv1.h"
+#include "api/types/certificatesv1.h"
 #include "api/validation/equal.h"
 #include "apiserver/strategy/services.h"
 
@@ -64,7 +66,7 @@ void merge_label_keys(Box<PodAffinity>& affinity, const Map<std::string>& labels
 void create_pod(corev1::Pod& pod, WallTime) {
   drop_disabled_fields(pod.spec);
   pod.status.phase = corev1::kPodPending;
-  pod.status.qos_class = qos_class(pod.spec);
+  pod.status.qos_class = api::qos_class(pod.spec);
   if (pod.spec.affinity) {
     merge_label_keys(pod.spec.affinity->pod_affinity, pod.metadata.labels);
     merge_label_keys(pod.spec.affinity->pod_anti_affinity, pod.metadata.labels);
@@ -220,6 +222,26 @@ void update_definition(apiextensionsv1::CustomResourceDefinition& definition,
 }
 
 /// Each hook is a function or nullptr. (Told apart by type: GCC's sanitizers cannot compare addresses at compile time.)
+void update_signing_request(certificatesv1::CertificateSigningRequest& updated,
+                            const certificatesv1::CertificateSigningRequest& old, WallTime) {
+  updated.spec = old.spec;
+}
+
+/// Whoever adds a condition may leave its times to the server.
+void update_signing_request_status(certificatesv1::CertificateSigningRequest& updated,
+                                   const certificatesv1::CertificateSigningRequest& old, WallTime now) {
+  for (auto& condition : updated.status.conditions) {
+    const auto same = std::ranges::find_if(old.status.conditions, [&](const auto& each) {
+      return each.type == condition.type && each.status == condition.status;
+    });
+    if (condition.last_update_time.is_zero()) condition.last_update_time = api::Time(now);
+    if (condition.last_transition_time.is_zero()) {
+      condition.last_transition_time =
+          same != old.status.conditions.end() ? same->last_transition_time : api::Time(now);
+    }
+  }
+}
+
 template <typename T, auto Create, auto Update = nullptr, auto StatusUpdate = nullptr>
 KindHooks hooks() {
   KindHooks result{&type_info<T>(), nullptr, nullptr, nullptr};
@@ -241,30 +263,6 @@ KindHooks hooks() {
 
 }  // namespace
 
-std::string_view qos_class(const corev1::PodSpec& spec) {
-  Map<Quantity> requests;
-  Map<Quantity> limits;
-  bool guaranteed = true;
-  auto add = [](Map<Quantity>& total, const Map<Quantity>& list) {
-    size_t found = 0;
-    for (const char* name : {"cpu", "memory"}) {
-      const auto quantity = list.find(name);
-      if (quantity == list.end() || quantity->second.sign() <= 0) continue;
-      total[name] += quantity->second;
-      ++found;
-    }
-    return found;
-  };
-  for (const auto* containers : {&spec.containers, &spec.init_containers}) {
-    for (const auto& container : *containers) {
-      add(requests, container.resources.requests);
-      if (add(limits, container.resources.limits) != 2) guaranteed = false;
-    }
-  }
-  if (requests.empty() && limits.empty()) return corev1::kPodQOSBestEffort;
-  return guaranteed && requests == limits ? corev1::kPodQOSGuaranteed : corev1::kPodQOSBurstable;
-}
-
 std::span<const KindHooks> kind_hooks() {
   static const KindHooks kHooks[] = {
       hooks<corev1::Pod, create_pod, update_pod, update_pod_status>(),
@@ -276,6 +274,8 @@ std::span<const KindHooks> kind_hooks() {
       hooks<appsv1::Deployment, nullptr, update_deployment, update_deployment_status>(),
       hooks<appsv1::DaemonSet, create_daemon_set, update_daemon_set>(),
       hooks<batchv1::Job, create_job>(),
+      hooks<certificatesv1::CertificateSigningRequest, nullptr, update_signing_request,
+            update_signing_request_status>(),
       hooks<apiextensionsv1::CustomResourceDefinition, create_definition, update_definition>(),
   };
   return kHooks;

@@ -18,7 +18,4 @@ struct KindHooks {
 
 std::span<const KindHooks> kind_hooks();
 
-/// Guaranteed, Burstable or BestEffort. Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/
-std::string_view qos_class(const api::corev1::PodSpec& spec);
-
 }  // namespace trireme::apiserver::strategy

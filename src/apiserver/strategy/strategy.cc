@@ -4,6 +4,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "api/types/certificatesv1.h"
 #include "api/types/corev1.h"
 #include "api/validation/equal.h"
 #include "apiserver/strategy/kinds.h"
@@ -252,6 +253,16 @@ void prepare_for_subresource_update(Object& updated, const Object& old, std::str
   } else {
     prepare_for_update(updated, old, now);
   }
+}
+
+void record_requester(Object& object, const authn::UserInfo& user) {
+  auto* request = object.as<api::certificatesv1::CertificateSigningRequest>();
+  if (request == nullptr) return;
+  request->spec.username = user.name;
+  request->spec.uid = user.uid;
+  request->spec.groups = user.groups;
+  request->spec.extra.clear();
+  for (const auto& [key, values] : user.extra) request->spec.extra.insert_or_assign(key, values);
 }
 
 bool allow_create_on_update(const TypeInfo& type) { return plan_of(type).traits.create_on_update; }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/object.h"
+#include "apiserver/authn/authn.h"
 #include "base/clock.h"
 
 /// What the registry does to each kind around a write, as upstream's registry strategies: which parts of a request a
@@ -20,6 +21,9 @@ namespace trireme::apiserver::strategy {
 /// Clears what only the server writes and sets initial values: status, generation, a pod's phase and QoS class, a
 /// namespace's finalizer, a job's selector. The object's name and uid are already set.
 void prepare_for_create(api::Object& object, WallTime now);
+/// Writes who asks into kinds that carry it, over whatever the client claimed: a certificate request's username, uid,
+/// groups and extra.
+void record_requester(api::Object& object, const authn::UserInfo& user);
 /// Keeps the old status and system metadata, and counts the generation up when the specification changed.
 void prepare_for_update(api::Object& updated, const api::Object& old, WallTime now);
 /// For "status", "finalize", "approval", "ephemeralcontainers" and "resize": keeps everything else as it was. Others

@@ -5,13 +5,13 @@
 
 #include "api/codec.h"
 #include "api/defaults/defaults.h"
+#include "api/pod_resources.h"
 #include "api/types/appsv1.h"
 #include "api/types/batchv1.h"
 #include "api/types/coordinationv1.h"
 #include "api/types/corev1.h"
 #include "api/types/eventsv1.h"
 #include "api/types/policyv1.h"
-#include "apiserver/strategy/kinds.h"
 
 namespace trireme::apiserver::strategy {
 namespace {
@@ -154,7 +154,7 @@ TEST(StrategyTest, QosClasses) {
   for (const auto& [resources, expected] : cases) {
     const Object pod =
         object<corev1::Pod>(R"({"spec": {"containers": [{"resources": )" + std::string(resources) + "}]}}");
-    EXPECT_EQ(qos_class(pod.as<corev1::Pod>()->spec), expected) << resources;
+    EXPECT_EQ(api::qos_class(pod.as<corev1::Pod>()->spec), expected) << resources;
   }
 }
 

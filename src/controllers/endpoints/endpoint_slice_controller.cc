@@ -2,11 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "controllers/endpoints/slice_plan.h"
-#include "controllers/support/recent_writes.h"
-#include "controllers/support/statuses.h"
 
 namespace trireme::controllers {
 
@@ -60,33 +56,11 @@ Result<Outcome> EndpointSliceController::reconcile(const std::string& key) {
     const auto node = nodes_.get("", name);
     return node ? node->metadata.labels.get("topology.kubernetes.io/zone") : std::string();
   };
-  // While the cache lacks what was written last, a plan would write it again; the write's own event comes back here.
-  {
-    const std::lock_guard lock(mutex_);
-    const auto written = written_.find(key);
-    if (written != written_.end()) {
-      if (slices_.version() < written->second) return Outcome::done();
-      written_.erase(written);
-    }
-  }
+  if (!writer_.is_current(key, slices_.version())) return Outcome::done();
   const auto present = slices_.by_index(kByService, key);
-  const SlicePlan plan = plan_slices(*service, slice_groups(*service, pods_of(*service, pods_), zone_of_node), present);
-  Status failure;
-  const auto note = [&](const Status& status) {
-    if (!status.ok() && !status.is(Reason::kNotFound) && !namespace_is_ending(status)) failure = status;
-  };
-  const auto written = [&](const Result<EndpointSlice>& slice) {
-    note(slice.status());
-    if (!slice.ok()) return;
-    const std::lock_guard lock(mutex_);
-    uint64_t& version = written_[key];
-    version = std::max(version, version_number(slice->metadata.resource_version));
-  };
-  for (const EndpointSlice& slice : plan.create) written(client().create(slice));
-  for (const EndpointSlice& slice : plan.update) written(client().update(slice));
-  for (const SlicePointer& slice : plan.remove) {
-    note(client().remove<EndpointSlice>(slice->metadata.namespace_, slice->metadata.name));
-  }
+  const SlicePlan plan =
+      plan_slices(slice_owner(*service), slice_groups(*service, pods_of(*service, pods_), zone_of_node), present);
+  const Status failure = writer_.write(client(), key, plan);
   if (failure.ok()) return Outcome::done();
   if (!failure.is(Reason::kConflict)) {
     events_.warning(*service, "FailedToUpdateEndpointSlices",

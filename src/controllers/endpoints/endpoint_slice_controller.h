@@ -1,11 +1,10 @@
 #pragma once
 
-#include <map>
-#include <mutex>
 #include <string>
 
 #include "api/types/discoveryv1.h"
 #include "controllers/endpoints/service_pods.h"
+#include "controllers/endpoints/slice_writer.h"
 #include "controllers/runtime/controller.h"
 
 namespace trireme::controllers {
@@ -23,8 +22,7 @@ class EndpointSliceController final : public Controller {
   client::Informer<api::corev1::Node>& nodes_;
   client::Informer<api::discoveryv1::EndpointSlice>& slices_;
   client::EventRecorder events_;
-  std::mutex mutex_;
-  std::map<std::string, uint64_t> written_;  ///< By service: the newest version written and not yet seen in the cache.
+  SliceWriter writer_;
 };
 
 }  // namespace trireme::controllers

@@ -149,7 +149,7 @@ std::vector<SlicePointer> carry_out(const SlicePlan& plan, std::vector<SlicePoin
 
 TEST(SlicePlanTest, FillsReusesAndEmptiesSlices) {
   const Service web = service();
-  SlicePlan plan = plan_slices(web, groups(web, {}), {}, 3);
+  SlicePlan plan = plan_slices(slice_owner(web), groups(web, {}), {}, 3);
   ASSERT_EQ(plan.create.size(), 1u);
   EXPECT_TRUE(plan.create[0].endpoints.empty());
   EXPECT_EQ(plan.create[0].metadata.labels.get("kubernetes.io/service-name"), "web");
@@ -158,28 +158,28 @@ TEST(SlicePlanTest, FillsReusesAndEmptiesSlices) {
   EXPECT_EQ(plan.create[0].metadata.owner_references[0].uid, "svc");
   auto present = carry_out(plan, {});
 
-  plan = plan_slices(web, groups(web, many(7)), present, 3);
+  plan = plan_slices(slice_owner(web), groups(web, many(7)), present, 3);
   EXPECT_EQ(plan.create.size(), 3u);
   EXPECT_EQ(plan.remove.size(), 1u);
   present = carry_out(plan, {});
   ASSERT_EQ(present.size(), 3u);
 
-  plan = plan_slices(web, groups(web, many(7)), present, 3);
+  plan = plan_slices(slice_owner(web), groups(web, many(7)), present, 3);
   EXPECT_TRUE(plan.create.empty() && plan.update.empty() && plan.remove.empty());
 
   // One more endpoint goes where there is room: one write.
-  plan = plan_slices(web, groups(web, many(8)), present, 3);
+  plan = plan_slices(slice_owner(web), groups(web, many(8)), present, 3);
   EXPECT_EQ(plan.update.size(), 1u);
   EXPECT_TRUE(plan.create.empty() && plan.remove.empty());
   present = carry_out(plan, present);
 
   // The first three gone: their slice goes, nothing else is touched.
-  plan = plan_slices(web, groups(web, many(5, 3)), present, 3);
+  plan = plan_slices(slice_owner(web), groups(web, many(5, 3)), present, 3);
   EXPECT_EQ(plan.remove.size(), 1u);
   EXPECT_TRUE(plan.create.empty() && plan.update.empty());
   present = carry_out(plan, present);
 
-  plan = plan_slices(web, groups(web, {}), present, 3);
+  plan = plan_slices(slice_owner(web), groups(web, {}), present, 3);
   EXPECT_EQ(plan.create.size(), 1u);
   EXPECT_EQ(plan.remove.size(), 2u);
 }

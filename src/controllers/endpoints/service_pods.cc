@@ -13,10 +13,6 @@ namespace {
 
 using ServicePointer = std::shared_ptr<const Service>;
 
-std::string_view family_of(std::string_view address) {
-  return address.find(':') != std::string_view::npos ? api::corev1::kIPv6Protocol : api::corev1::kIPv4Protocol;
-}
-
 /// Whether any endpoint would look different, the labels aside.
 bool endpoint_changed(const Pod& a, const Pod& b) {
   if (a.status.pod_ip != b.status.pod_ip || a.status.pod_ips.size() != b.status.pod_ips.size()) return true;
@@ -58,6 +54,10 @@ std::string endpoint_hostname(const Pod& pod, const Service& service) {
   const bool named = !pod.spec.hostname.empty() && pod.spec.subdomain == service.metadata.name &&
                      pod.metadata.namespace_ == service.metadata.namespace_;
   return named ? pod.spec.hostname : std::string();
+}
+
+std::string_view family_of(std::string_view address) {
+  return address.find(':') != std::string_view::npos ? api::corev1::kIPv6Protocol : api::corev1::kIPv4Protocol;
 }
 
 std::string pod_address(const Pod& pod, std::string_view family) {

@@ -39,6 +39,8 @@ std::vector<Port> endpoint_ports(const api::corev1::Pod& pod, const api::corev1:
 /// The name under which a headless service makes the pod known; empty for none.
 std::string endpoint_hostname(const api::corev1::Pod& pod, const api::corev1::Service& service);
 
+/// "IPv4" or "IPv6".
+std::string_view family_of(std::string_view address);
 /// The pod's address of a family, "IPv4" or "IPv6"; empty when it has none.
 std::string pod_address(const api::corev1::Pod& pod, std::string_view family);
 /// The families the service is served in, the first being its primary.

@@ -16,6 +16,8 @@ using api::validation::semantic_equal;
 
 namespace {
 
+constexpr std::string_view kHeadlessLabel = "service.kubernetes.io/headless";
+
 using PortKey = std::tuple<std::string, int32_t, std::string, std::string>;
 
 std::vector<PortKey> keys_of(const std::vector<EndpointPort>& ports) {
@@ -35,35 +37,25 @@ std::string identity(const Endpoint& endpoint) {
   return out;
 }
 
-/// What every slice of the service says about itself.
-void stamp(EndpointSlice& slice, const Service& service) {
-  slice.metadata.labels = service.metadata.labels;
-  slice.metadata.labels.erase("service.kubernetes.io/headless");
-  slice.metadata.labels.insert_or_assign(api::discoveryv1::kLabelServiceName, service.metadata.name);
-  slice.metadata.labels.insert_or_assign(api::discoveryv1::kLabelManagedBy, "endpointslice-controller.k8s.io");
-  if (is_headless(service)) slice.metadata.labels.insert_or_assign("service.kubernetes.io/headless", "");
+/// What every slice of the owner says about itself.
+void stamp(EndpointSlice& slice, const SliceOwner& owner) {
+  slice.metadata.labels = owner.labels;
+  if (!owner.annotations.empty()) slice.metadata.annotations = owner.annotations;
 }
 
-EndpointSlice new_slice(const Service& service, const SliceGroup& group) {
+EndpointSlice new_slice(const SliceOwner& owner, const SliceGroup& group) {
   EndpointSlice slice;
-  slice.metadata.namespace_ = service.metadata.namespace_;
-  slice.metadata.generate_name = service.metadata.name + "-";
-  api::metav1::OwnerReference owner;
-  owner.api_version = "v1";
-  owner.kind = "Service";
-  owner.name = service.metadata.name;
-  owner.uid = service.metadata.uid;
-  owner.controller = true;
-  owner.block_owner_deletion = true;
-  slice.metadata.owner_references.push_back(std::move(owner));
-  stamp(slice, service);
+  slice.metadata.namespace_ = owner.ns;
+  slice.metadata.generate_name = owner.generate_name;
+  slice.metadata.owner_references.push_back(owner.reference);
+  stamp(slice, owner);
   slice.address_type = group.address_type;
   slice.ports = group.ports;
   return slice;
 }
 
 /// Fits one group into the slices that have its ports already.
-void plan_group(const Service& service, SliceGroup& group, std::vector<SlicePointer>& present, size_t max_endpoints,
+void plan_group(const SliceOwner& owner, SliceGroup& group, std::vector<SlicePointer>& present, size_t max_endpoints,
                 SlicePlan& plan) {
   std::map<std::string, Endpoint> missing;
   for (Endpoint& endpoint : group.endpoints) missing.insert_or_assign(identity(endpoint), std::move(endpoint));
@@ -77,7 +69,7 @@ void plan_group(const Service& service, SliceGroup& group, std::vector<SlicePoin
       slice.endpoints.push_back(std::move(found->second));
       missing.erase(found);
     }
-    stamp(slice, service);
+    stamp(slice, owner);
     kept.push_back(std::move(slice));
   }
   auto next = missing.begin();
@@ -92,7 +84,7 @@ void plan_group(const Service& service, SliceGroup& group, std::vector<SlicePoin
       if (semantic_equal(kept[i], *present[i]) != changed) fill(kept[i]);
     }
   }
-  while (next != missing.end()) fill(plan.create.emplace_back(new_slice(service, group)));
+  while (next != missing.end()) fill(plan.create.emplace_back(new_slice(owner, group)));
   for (size_t i = 0; i < kept.size(); ++i) {
     if (kept[i].endpoints.empty()) {
       plan.remove.push_back(present[i]);
@@ -138,19 +130,38 @@ std::vector<SliceGroup> slice_groups(const Service& service, std::span<const Pod
   return out;
 }
 
-SlicePlan plan_slices(const Service& service, std::vector<SliceGroup> wanted, const std::vector<SlicePointer>& present,
+SliceOwner slice_owner(const Service& service) {
+  SliceOwner owner;
+  owner.ns = service.metadata.namespace_;
+  owner.generate_name = service.metadata.name + "-";
+  owner.reference.api_version = "v1";
+  owner.reference.kind = "Service";
+  owner.reference.name = service.metadata.name;
+  owner.reference.uid = service.metadata.uid;
+  owner.reference.controller = true;
+  owner.reference.block_owner_deletion = true;
+  owner.labels = service.metadata.labels;
+  owner.labels.erase(kHeadlessLabel);
+  owner.labels.insert_or_assign(api::discoveryv1::kLabelServiceName, service.metadata.name);
+  owner.labels.insert_or_assign(api::discoveryv1::kLabelManagedBy, "endpointslice-controller.k8s.io");
+  if (is_headless(service)) owner.labels.insert_or_assign(kHeadlessLabel, "");
+  owner.families = families_of(service);
+  return owner;
+}
+
+SlicePlan plan_slices(const SliceOwner& owner, std::vector<SliceGroup> wanted, const std::vector<SlicePointer>& present,
                       size_t max_endpoints) {
   SlicePlan plan;
   // A family without endpoints keeps one empty slice, so that clients can tell "none" from "not yet known".
-  for (const std::string& family : families_of(service)) {
+  for (const std::string& family : owner.families) {
     const bool used =
         std::ranges::any_of(wanted, [&](const SliceGroup& group) { return group.address_type == family; });
     if (used) continue;
     const auto empty = std::ranges::find_if(present, [&](const SlicePointer& slice) {
       return slice->address_type == family && slice->endpoints.empty() && slice->ports.empty();
     });
-    EndpointSlice slice = empty == present.end() ? new_slice(service, {family, {}, {}}) : **empty;
-    stamp(slice, service);
+    EndpointSlice slice = empty == present.end() ? new_slice(owner, {family, {}, {}}) : **empty;
+    stamp(slice, owner);
     if (empty == present.end()) {
       plan.create.push_back(std::move(slice));
     } else if (!semantic_equal(slice, **empty)) {
@@ -170,13 +181,13 @@ SlicePlan plan_slices(const Service& service, std::vector<SliceGroup> wanted, co
     const std::pair key{group.address_type, keys_of(group.ports)};
     std::vector<SlicePointer> same = std::move(by_ports[key]);
     by_ports.erase(key);
-    plan_group(service, group, same, max_endpoints, plan);
+    plan_group(owner, group, same, max_endpoints, plan);
   }
   for (auto& [key, leftover] : by_ports) plan.remove.insert(plan.remove.end(), leftover.begin(), leftover.end());
-  // A family the service no longer has.
-  const auto families = families_of(service);
+  // A family the owner no longer has.
   for (const SlicePointer& slice : present) {
-    if (std::ranges::find(families, slice->address_type) == families.end()) plan.remove.push_back(slice);
+    const bool wanted_family = std::ranges::find(owner.families, slice->address_type) != owner.families.end();
+    if (!wanted_family) plan.remove.push_back(slice);
   }
   return plan;
 }

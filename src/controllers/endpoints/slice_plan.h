@@ -23,6 +23,17 @@ struct SliceGroup {
 std::vector<SliceGroup> slice_groups(const api::corev1::Service& service, std::span<const PodPointer> pods,
                                      const std::function<std::string(const std::string&)>& zone_of_node);
 
+/// On whose behalf slices are kept, and what each of them says about itself.
+struct SliceOwner {
+  std::string ns;
+  std::string generate_name;
+  api::metav1::OwnerReference reference;
+  api::Map<std::string> labels;       ///< Complete: service name and manager included.
+  api::Map<std::string> annotations;  ///< Empty leaves the slices' own.
+  std::vector<std::string> families;  ///< One empty slice is kept for each that has no endpoints; others get none.
+};
+SliceOwner slice_owner(const api::corev1::Service& service);
+
 struct SlicePlan {
   std::vector<api::discoveryv1::EndpointSlice> create;
   std::vector<api::discoveryv1::EndpointSlice> update;
@@ -30,9 +41,8 @@ struct SlicePlan {
 };
 
 /// The writes that turn `present` into what is wanted. An endpoint stays in the slice that has it; new ones fill slices
-/// that have room; slices that become empty go, but one (without ports) stays for each family of a service without
-/// endpoints.
-SlicePlan plan_slices(const api::corev1::Service& service, std::vector<SliceGroup> wanted,
-                      const std::vector<SlicePointer>& present, size_t max_endpoints = 100);
+/// that have room; slices that become empty go, but one (without ports) stays for each family without endpoints.
+SlicePlan plan_slices(const SliceOwner& owner, std::vector<SliceGroup> wanted, const std::vector<SlicePointer>& present,
+                      size_t max_endpoints = 100);
 
 }  // namespace trireme::controllers

@@ -6,6 +6,35 @@ void add_flags(FlagSet& flags, ControllerOptions& options) {
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
             "silence after which a node counts as not ready");
   flags.add("terminated-pod-gc-threshold", &options.terminated_pod_gc_threshold, "finished pods that are kept; 0: all");
+  flags.add("cluster-signing-duration", &options.cluster_signing_duration,
+            "longest validity of certificates that are signed on request");
+  flags.add("concurrent-serviceaccount-token-syncs", &options.concurrent_serviceaccount_token_syncs,
+            "workers of the service account token controller");
+  flags.add("allocate-node-cidrs", &options.allocate_node_cidrs, "give every node a range of pod addresses");
+  flags.add("cluster-cidr", &options.cluster_cidrs, "ranges of all pod addresses, one a family");
+  flags.add("node-cidr-mask-size", &options.node_cidr_mask_size_ipv4, "size of a node's range of IPv4 addresses");
+  flags.add("node-cidr-mask-size-ipv4", &options.node_cidr_mask_size_ipv4, "the same");
+  flags.add("node-cidr-mask-size-ipv6", &options.node_cidr_mask_size_ipv6, "size of a node's range of IPv6 addresses");
+
+  flags.add("concurrent-resource-quota-syncs", &options.concurrent_resource_quota_syncs,
+            "resource quotas that are recounted at the same time");
+  flags.add("resource-quota-sync-period", &options.resource_quota_sync_period,
+            "time after which a resource quota is recounted anyway");
+  flags.add("concurrent-horizontal-pod-autoscaler-syncs", &options.concurrent_horizontal_pod_autoscaler_syncs,
+            "autoscalers that are worked on at the same time");
+  flags.add("horizontal-pod-autoscaler-sync-period", &options.horizontal_pod_autoscaler_sync_period,
+            "time between two looks at the metrics of an autoscaler");
+  flags.add("horizontal-pod-autoscaler-downscale-stabilization",
+            &options.horizontal_pod_autoscaler_downscale_stabilization,
+            "time for which the highest recommendation holds back scaling down");
+  flags.add("horizontal-pod-autoscaler-tolerance", &options.horizontal_pod_autoscaler_tolerance,
+            "deviation of a metric from its target that is left alone");
+  flags.add("horizontal-pod-autoscaler-cpu-initialization-period",
+            &options.horizontal_pod_autoscaler_cpu_initialization_period,
+            "time after a pod's start in which its cpu counts only while it is ready");
+  flags.add("horizontal-pod-autoscaler-initial-readiness-delay",
+            &options.horizontal_pod_autoscaler_initial_readiness_delay,
+            "time after a pod's start in which changes of its readiness are its first");
 }
 
 }  // namespace trireme::controllers

@@ -79,11 +79,14 @@ class ControllersSuite : public ::testing::Test {
     options.clock = real_clock();
     options.advertise_address = "192.0.2.1";
     options.admission.add(gate_);
+    configure(options);
     auto server = apiserver::ApiServer::create(std::move(options));
     ASSERT_TRUE(server.ok()) << server.status().to_string();
     server_ = std::move(*server);
     client_.emplace(raw());
   }
+  /// What a suite's server has more: admission plugins, kubelets.
+  virtual void configure(apiserver::Options& /*options*/) {}
   void TearDown() override {
     manager_.reset();
     if (server_) server_->begin_shutdown();
