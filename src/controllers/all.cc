@@ -4,6 +4,7 @@
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
 #include "controllers/disruption/disruption_controller.h"
+#include "controllers/deployment/deployment_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/endpointslicemirroring/mirroring_controller.h"
@@ -53,6 +54,7 @@ std::span<const ControllerDescriptor> all_controllers() {
        make_replicas<api::corev1::ReplicationController>("replicationcontroller-controller", "replication-controller")},
       {"replicaset-controller", "replicaset",
        make_replicas<api::appsv1::ReplicaSet>("replicaset-controller", "replicaset-controller")},
+      {"deployment-controller", "deployment", make<DeploymentController>},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
       {"endpointslice-mirroring-controller", "endpointslicemirroring", make<EndpointSliceMirroringController>},

@@ -15,6 +15,11 @@ namespace trireme::controllers {
 /// https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/
 struct ControllerOptions {
   std::string root_ca_pem;  ///< Published to every namespace as kube-root-ca.crt (--root-ca-file).
+
+  int concurrent_rc_syncs = 5;
+  int concurrent_replicaset_syncs = 5;
+  int concurrent_deployment_syncs = 5;
+
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   Duration node_startup_grace_period = std::chrono::seconds(60);
   double node_eviction_rate = 0.1;             ///< Nodes a second that get the NoExecute taint, per zone.
