@@ -93,7 +93,8 @@ Status World::build() {
   server.random = [source = std::make_shared<Random>(random_.fork("server"))] {
     return static_cast<uint32_t>(source->next() >> 32);
   };
-  server.admission = apiserver::admission::default_chain(server.caches, apiserver::authz::always_allow(), server.random);
+  server.admission =
+      apiserver::admission::default_chain(server.caches, apiserver::authz::always_allow(), server.random);
   TRY_ASSIGN(server_, apiserver::ApiServer::create(std::move(server)));
   client_ = std::make_unique<client::Client>(connect("simulator"));
 
@@ -180,8 +181,8 @@ void World::show_progress() {
   if (real - shown_ < kProgressInterval) return;
   shown_ = real;
   const Sample& counts = observer_->now();
-  fmt::print(stderr, "\r{:8.1f} s virtual  {} nodes ready  pods: {} pending, {} starting, {} ready  {} writes   ",
-             std::chrono::duration<double>(now()).count(), observer_->ready_nodes(), counts.pending, counts.starting,
+  fmt::print(stderr, "\r{:8.1f} s virtual  {} nodes ready  pods: {} pending, {} not ready, {} ready  {} writes   ",
+             std::chrono::duration<double>(now()).count(), observer_->ready_nodes(), counts.pending, counts.unready,
              counts.ready, writes());
 }
 
