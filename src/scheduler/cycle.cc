@@ -39,16 +39,30 @@ std::string Refusal::message() const {
   for (const auto& [reason, count] : reasons) parts.push_back(fmt::format("{} {}", count, reason));
   std::ranges::sort(parts);
   std::string out = fmt::format("0/{} nodes are available:", all_nodes);
+  if (!pre_filter.empty()) out += fmt::format(" {}.", pre_filter);
   if (!parts.empty()) out += fmt::format(" {}.", fmt::join(parts, ", "));
   if (!preemption.empty()) out += " preemption: " + preemption;
   return out;
 }
 
 PodFilters::PodFilters(const Profile& profile, const Cache& cache, const Nominations& nominations, const PodInfo& pod)
-    : nominations_(nominations), pod_(pod) {
-  filters_.reserve(profile.size());
-  for (size_t i = 0; i < profile.size(); ++i) {
-    FilterPlan plan = profile[i].plugin->plan_filter(pod, cache);
+    : profile_(profile), nominations_(nominations), pod_(pod) {
+  filters_.reserve(profile.at(Point::kFilter).size());
+  for (const Profile::Use& use : profile.at(Point::kFilter)) {
+    const size_t i = use.plugin;
+    FilterPlan plan = profile.plugins[i]->plan_filter(pod, cache);
+    if (!plan.error.ok()) {
+      error_ = std::move(plan.error);
+      return;
+    }
+    if (!plan.refused.empty()) {
+      refused_ = std::move(plan.refused);
+      refused_as_ = plan.refused_as;
+      refused_by_ |= 1U << i;
+      // What no removal of pods can help needs no preemption, and so no other plugin's preparation.
+      if (refused_as_ == Fit::kUnresolvable) return;
+      continue;
+    }
     if (plan.filter) filters_.push_back({i, std::move(plan.filter)});
     if (!plan.names) continue;
     narrowed_by_.push_back(i);
@@ -99,12 +113,13 @@ void PodFilters::remove_pod(const PodInfo& pod, const NodeInfo& node) {
   for (const Entry& entry : filters_) entry.filter->remove_pod(pod, node);
 }
 
-size_t nodes_to_find(size_t all) {
+size_t nodes_to_find(size_t all, int32_t percentage) {
   constexpr size_t kMinimum = 100;
   if (all < kMinimum) return all;
+  if (percentage >= 100) return all;
   const size_t shrunk = all / 125;
-  const size_t percentage = shrunk >= 45 ? 5 : 50 - shrunk;
-  return std::max(kMinimum, all * percentage / 100);
+  const size_t share = percentage > 0 ? static_cast<size_t>(percentage) : shrunk >= 45 ? 5 : 50 - shrunk;
+  return std::max(kMinimum, all * share / 100);
 }
 
 void Cycle::refuse(const NodeInfo& node, Fit fit, Refusal& refusal) {
@@ -128,7 +143,7 @@ void Cycle::check_named(PodFilters& filters, Decision& decision) {
   if (!feasible_.empty() || decision.evaluated == decision.refusal.all_nodes) return;
   std::vector<std::string> names;
   for (const size_t plugin : filters.narrowed_by()) {
-    names.emplace_back(profile_[plugin].plugin->name());
+    names.emplace_back(filters.profile().plugins[plugin]->name());
     decision.refusal.plugins |= 1U << plugin;
   }
   std::ranges::sort(names);
@@ -153,7 +168,7 @@ void Cycle::find_feasible(PodFilters& filters, Decision& decision) {
     return;
   }
   const auto nodes = cache_.nodes();
-  const size_t enough = nodes_to_find(nodes.size());
+  const size_t enough = nodes_to_find(nodes.size(), filters.profile().percentage_of_nodes_to_score);
   size_t at = next_start_ % nodes.size();
   for (size_t i = 0; i < nodes.size() && feasible_.size() < enough; ++i) {
     const NodeInfo& node = *nodes[at];
@@ -174,21 +189,30 @@ Cycle::Decision Cycle::decide(PodFilters& filters) {
   Decision decision;
   decision.refusal.all_nodes = cache_.nodes().size();
   if (decision.refusal.all_nodes == 0) return decision;
+  decision.error = filters.error();
+  if (!decision.error.ok()) return decision;
+  if (!filters.refused().empty()) {
+    decision.refusal.pre_filter = filters.refused();
+    decision.refusal.plugins = filters.refused_by();
+    if (filters.refused_as() == Fit::kUnschedulable) {
+      decision.refusal.resolvable.assign(cache_.nodes().begin(), cache_.nodes().end());
+    }
+    return decision;
+  }
   feasible_.clear();
   reasons_.clear();
   find_feasible(filters, decision);
   decision.feasible = feasible_.size();
   if (feasible_.size() == 1) decision.node = feasible_[0];
-  if (feasible_.size() > 1) decision.node = best(filters.pod());
+  if (feasible_.size() > 1) decision.node = best(filters.profile(), filters.pod());
   return decision;
 }
 
-const NodeInfo* Cycle::best(const PodInfo& pod) {
+const NodeInfo* Cycle::best(const Profile& profile, const PodInfo& pod) {
   totals_.assign(feasible_.size(), 0);
   scores_.resize(feasible_.size());
-  for (const auto& [plugin, weight] : profile_) {
-    if (weight == 0) continue;
-    const auto scorer = plugin->plan_score(pod, cache_, feasible_);
+  for (const auto& [plugin, weight] : profile.at(Point::kScore)) {
+    const auto scorer = profile.plugins[plugin]->plan_score(pod, cache_, feasible_);
     if (!scorer) continue;
     scorer->score(feasible_, scores_);
     for (size_t i = 0; i < totals_.size(); ++i) totals_[i] += weight * scores_[i];

@@ -30,7 +30,8 @@ class Nominations {
 struct Refusal {
   size_t all_nodes = 0;
   std::map<std::string, size_t> reasons;
-  uint32_t plugins = 0;  ///< Bit i: the profile's i-th plugin refused a node.
+  uint32_t plugins = 0;    ///< Bit i: the profile's i-th plugin refused a node.
+  std::string pre_filter;  ///< Why the pod was refused before any node was looked at; may be empty.
   /// Nodes from which removing pods could help.
   std::vector<const NodeInfo*> resolvable;
   std::string preemption;  ///< What preemption had to say; may be empty.
@@ -52,19 +53,31 @@ class PodFilters {
   void add_pod(const PodInfo& pod, const NodeInfo& node);
   void remove_pod(const PodInfo& pod, const NodeInfo& node);
 
+  /// What `plan_filter` of a plugin had to say of the pod as a whole: a failure, or a refusal and the plugins' bits.
+  const Status& error() const { return error_; }
+  const std::string& refused() const { return refused_; }
+  Fit refused_as() const { return refused_as_; }
+  uint32_t refused_by() const { return refused_by_; }
+
   /// When set, only these nodes come into question; `narrowed_by` tells the plugins that said so.
   const std::optional<std::vector<std::string>>& names() const { return names_; }
   const std::vector<size_t>& narrowed_by() const { return narrowed_by_; }
   const PodInfo& pod() const { return pod_; }
+  const Profile& profile() const { return profile_; }
 
  private:
   struct Entry {
     size_t plugin;
     std::unique_ptr<NodeFilter> filter;
   };
+  const Profile& profile_;
   const Nominations& nominations_;
   const PodInfo& pod_;
   std::vector<Entry> filters_;
+  Status error_;
+  std::string refused_;
+  Fit refused_as_ = Fit::kUnresolvable;
+  uint32_t refused_by_ = 0;
   std::optional<std::vector<std::string>> names_;
   std::vector<size_t> narrowed_by_;
 };
@@ -72,12 +85,13 @@ class PodFilters {
 /// Picks nodes for pods, one at a time. Reads the cache only. Not thread-safe.
 class Cycle {
  public:
-  /// `profile`, `cache` and `nominations` outlive it.
-  Cycle(const Profile& profile, const Cache& cache, const Nominations& nominations, uint64_t seed)
-      : profile_(profile), cache_(cache), nominations_(nominations), random_(seed) {}
+  /// `cache` and `nominations` outlive it.
+  Cycle(const Cache& cache, const Nominations& nominations, uint64_t seed)
+      : cache_(cache), nominations_(nominations), random_(seed) {}
 
   struct Decision {
     const NodeInfo* node = nullptr;  ///< Null: see `refusal`.
+    Status error;                    ///< The attempt failed; then neither node nor refusal count.
     size_t evaluated = 0;
     size_t feasible = 0;
     Refusal refusal;
@@ -89,9 +103,8 @@ class Cycle {
   void find_feasible(PodFilters& filters, Decision& decision);
   void check_named(PodFilters& filters, Decision& decision);
   void refuse(const NodeInfo& node, Fit fit, Refusal& refusal);
-  const NodeInfo* best(const PodInfo& pod);
+  const NodeInfo* best(const Profile& profile, const PodInfo& pod);
 
-  const Profile& profile_;
   const Cache& cache_;
   const Nominations& nominations_;
   std::mt19937_64 random_;
@@ -105,6 +118,7 @@ class Cycle {
 
 /// How many feasible nodes are enough to choose from, of `all`: all up to 100, then a share that shrinks from 50% to
 /// 5% as the cluster grows. https://kubernetes.io/docs/concepts/scheduling-eviction/scheduler-perf-tuning/
-size_t nodes_to_find(size_t all);
+/// `percentage` (1 to 100) replaces the share that shrinks.
+size_t nodes_to_find(size_t all, int32_t percentage = 0);
 
 }  // namespace trireme::scheduler

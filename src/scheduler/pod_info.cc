@@ -109,6 +109,17 @@ void Resources::raise_to(const Resources& other) {
   raise_all(scalar, other.scalar);
 }
 
+bool asks_less(const Resources& before, const Resources& after) {
+  if (after.milli_cpu < before.milli_cpu || after.memory < before.memory ||
+      after.ephemeral_storage < before.ephemeral_storage) {
+    return true;
+  }
+  return std::ranges::any_of(before.scalar, [&](const auto& each) {
+    const auto found = after.scalar.find(each.first);
+    return found == after.scalar.end() || found->second < each.second;
+  });
+}
+
 Resources resources_of(const api::Map<Quantity>& list) {
   Resources out;
   for (const auto& [name, quantity] : list) {

@@ -34,6 +34,9 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
+/// Whether less of anything is asked for in `after`.
+bool asks_less(const Resources& before, const Resources& after);
+
 /// Reads a resource list; names that the scheduler does not count are left out.
 Resources resources_of(const api::Map<Quantity>& list);
 

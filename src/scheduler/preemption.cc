@@ -28,8 +28,11 @@ bool ending_by_preemption(const Pod& pod) {
          });
 }
 
-/// Enough to choose from: a tenth of the nodes, at least a hundred.
-size_t candidates_to_find(size_t nodes) { return std::max<size_t>(100, nodes / 10); }
+/// Enough to choose from: by default a tenth of the nodes, at least a hundred.
+size_t candidates_to_find(size_t nodes, const PreemptionArgs& args) {
+  const size_t share = nodes * static_cast<size_t>(args.min_candidate_nodes_percentage) / 100;
+  return std::min(nodes, std::max<size_t>(static_cast<size_t>(args.min_candidate_nodes_absolute), share));
+}
 
 }  // namespace
 
@@ -146,13 +149,13 @@ const Preemption::Candidate& Preemption::best(const std::vector<Candidate>& cand
   return *std::ranges::min_element(candidates, {}, rank);
 }
 
-Preemption::Plan Preemption::plan(PodFilters& filters, const Refusal& refusal) {
-  Plan plan;
+Rescue Preemption::plan(PodFilters& filters, const Refusal& refusal) {
+  Rescue plan;
   plan.message = forbidden(filters.pod(), refusal);
   plan.eligible = plan.message.empty();
   if (!plan.eligible) return plan;
   const std::vector<const NodeInfo*>& nodes = refusal.resolvable;
-  const size_t enough = candidates_to_find(refusal.all_nodes);
+  const size_t enough = candidates_to_find(nodes.size(), args_);
   const size_t offset = nodes.size() > 1 ? std::uniform_int_distribution<size_t>(0, nodes.size() - 1)(random_) : 0;
   std::vector<Candidate> candidates;
   Refusal failed;
@@ -176,6 +179,33 @@ Preemption::Plan Preemption::plan(PodFilters& filters, const Refusal& refusal) {
   plan.node = chosen.node;
   plan.victims = chosen.victims;
   return plan;
+}
+
+namespace {
+
+class DefaultPreemption final : public Plugin {
+ public:
+  explicit DefaultPreemption(const PluginContext& context)
+      : budgets_(context.informers->informer<api::policyv1::PodDisruptionBudget>()),
+        preemption_(
+            *context.cache, *context.nominations, [this](const std::string& ns) { return budgets_.list(ns); },
+            context.random_seed, context.args.preemption) {}
+  std::string_view name() const override { return "DefaultPreemption"; }
+  uint32_t points() const override { return point_bit(Point::kPostFilter); }
+  std::optional<Rescue> post_filter(PodFilters& filters, const Refusal& refusal) override {
+    return preemption_.plan(filters, refusal);
+  }
+
+ private:
+  client::Informer<api::policyv1::PodDisruptionBudget>& budgets_;
+  Preemption preemption_;
+};
+
+}  // namespace
+
+std::shared_ptr<Plugin> default_preemption(const PluginContext& context) {
+  if (!context.informers || !context.cache || !context.nominations) return nullptr;
+  return std::make_shared<DefaultPreemption>(context);
 }
 
 }  // namespace trireme::scheduler

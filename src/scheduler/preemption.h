@@ -7,6 +7,7 @@
 
 #include "api/types/policyv1.h"
 #include "scheduler/cycle.h"
+#include "scheduler/registry.h"
 
 namespace trireme::scheduler {
 
@@ -18,17 +19,11 @@ class Preemption {
 
   /// `budgets` lists a namespace's. What is passed outlives it.
   Preemption(const Cache& cache, const Nominations& nominations, std::function<Budgets(const std::string& ns)> budgets,
-             uint64_t seed)
-      : cache_(cache), nominations_(nominations), budgets_(std::move(budgets)), random_(seed) {}
+             uint64_t seed, PreemptionArgs args = {})
+      : cache_(cache), nominations_(nominations), budgets_(std::move(budgets)), random_(seed), args_(args) {}
 
-  struct Plan {
-    bool eligible = false;                ///< False: the pod may not preempt now; a promise it has stays.
-    const NodeInfo* node = nullptr;       ///< Null: nothing can be done.
-    std::vector<PodInfoPointer> victims;  ///< To be deleted, the most important first.
-    std::string message;                  ///< Why nothing can be done, as upstream's.
-  };
   /// `filters` refused every node, as `refusal` tells; they are left as they were.
-  Plan plan(PodFilters& filters, const Refusal& refusal);
+  Rescue plan(PodFilters& filters, const Refusal& refusal);
 
  private:
   struct Candidate {
@@ -48,6 +43,10 @@ class Preemption {
   const Nominations& nominations_;
   std::function<Budgets(const std::string&)> budgets_;
   std::mt19937_64 random_;
+  PreemptionArgs args_;
 };
+
+/// Preemption as the plugin DefaultPreemption. Null without informers.
+std::shared_ptr<Plugin> default_preemption(const PluginContext& context);
 
 }  // namespace trireme::scheduler

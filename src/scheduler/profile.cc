@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 
-#include "scheduler/framework.h"
 #include "scheduler/plugins/plugins.h"
+#include "scheduler/preemption.h"
+#include "scheduler/registry.h"
 
 namespace trireme::scheduler {
 
@@ -13,19 +15,61 @@ void normalize_by_maximum(std::span<int64_t> scores, bool reverse) {
   }
 }
 
-Profile default_profile() {
-  return {
-      {plugins::node_unschedulable(), 0},
-      {plugins::node_name(), 0},
-      {plugins::taint_toleration(), 3},
-      {plugins::node_affinity(), 2},
-      {plugins::node_ports(), 0},
-      {plugins::node_resources_fit(), 1},
-      {plugins::pod_topology_spread(), 2},
-      {plugins::inter_pod_affinity(), 2},
-      {plugins::node_resources_balanced_allocation(), 1},
-      {plugins::image_locality(), 1},
-  };
+uint32_t Profile::bit_of(std::string_view plugin) const {
+  for (size_t i = 0; i < plugins.size(); ++i) {
+    if (plugins[i]->name() == plugin) return 1U << i;
+  }
+  return 0;
+}
+
+void Profile::add(std::shared_ptr<Plugin> plugin, int64_t weight) {
+  for (size_t point = 0; point < kPoints; ++point) {
+    if (plugin->points() & (1U << point)) uses[point].push_back({plugins.size(), weight});
+  }
+  plugins.push_back(std::move(plugin));
+}
+
+const Profile* find_profile(std::span<const Profile> profiles, std::string_view scheduler_name) {
+  const auto found = std::ranges::find(profiles, scheduler_name, &Profile::scheduler_name);
+  return found == profiles.end() ? nullptr : &*found;
+}
+
+std::span<const PluginDescriptor> plugin_registry() {
+  using Context = PluginContext;
+  static const auto kRegistry = std::to_array<PluginDescriptor>({
+      {"SchedulingGates", 0, true, [](const Context&) { return plugins::scheduling_gates(); }},
+      {"PrioritySort", 0, true, [](const Context&) { return plugins::priority_sort(); }},
+      {"NodeUnschedulable", 0, true, [](const Context&) { return plugins::node_unschedulable(); }},
+      {"NodeName", 0, true, [](const Context&) { return plugins::node_name(); }},
+      {"TaintToleration", 3, true, [](const Context&) { return plugins::taint_toleration(); }},
+      {"NodeAffinity", 2, true, [](const Context&) { return plugins::node_affinity(); }},
+      {"NodePorts", 0, true, [](const Context&) { return plugins::node_ports(); }},
+      {"NodeResourcesFit", 1, true, [](const Context&) { return plugins::node_resources_fit(); }},
+      // VolumeRestrictions, NodeVolumeLimits, VolumeBinding and VolumeZone belong here.
+      {"PodTopologySpread", 2, true, [](const Context&) { return plugins::pod_topology_spread(); }},
+      {"InterPodAffinity", 2, true, [](const Context&) { return plugins::inter_pod_affinity(); }},
+      {"DefaultPreemption", 0, true, [](const Context& context) { return default_preemption(context); }},
+      {"NodeResourcesBalancedAllocation", 1, true,
+       [](const Context&) { return plugins::node_resources_balanced_allocation(); }},
+      {"ImageLocality", 1, true, [](const Context&) { return plugins::image_locality(); }},
+      {"DefaultBinder", 0, true, [](const Context& context) { return plugins::default_binder(context); }},
+  });
+  return kRegistry;
+}
+
+const PluginDescriptor* find_plugin(std::string_view name) {
+  const auto registry = plugin_registry();
+  const auto found = std::ranges::find(registry, name, &PluginDescriptor::name);
+  return found == registry.end() ? nullptr : &*found;
+}
+
+Profile default_profile(const PluginContext& context) {
+  Profile profile;
+  for (const PluginDescriptor& descriptor : plugin_registry()) {
+    if (!descriptor.on_by_default) continue;
+    if (auto plugin = descriptor.make(context)) profile.add(std::move(plugin), descriptor.weight);
+  }
+  return profile;
 }
 
 }  // namespace trireme::scheduler

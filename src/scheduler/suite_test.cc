@@ -238,7 +238,7 @@ TEST_F(SchedulerSuite, TriesAgainAfterAFailedBinding) {
   gate_->closed = true;
   create_pod("p", asking("{cpu: 1}"));
   ASSERT_TRUE(until([&] { return scheduled_condition("p").reason == "SchedulerError"; }));
-  EXPECT_EQ(scheduled_condition("p").message, "the gate is closed");
+  EXPECT_EQ(scheduled_condition("p").message, "running Bind plugin \"DefaultBinder\": the gate is closed");
   gate_->closed = false;
   ASSERT_TRUE(clock_->wait_for_waiters(1));
   EXPECT_EQ(gate_->refused, 1);

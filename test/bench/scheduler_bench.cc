@@ -12,6 +12,7 @@
 #include "scheduler/cache.h"
 #include "scheduler/cycle.h"
 #include "scheduler/queue.h"
+#include "scheduler/registry.h"
 
 namespace {
 
@@ -50,11 +51,12 @@ std::shared_ptr<Pod> make_pod(int number) {
 
 /// Queues all pods, then decides on one after the other and assumes it, as the scheduling thread does.
 void run(const char* what, int nodes, int pods, const std::function<void(Pod&)>& shape, bool siblings = false) {
-  const Profile profile = default_profile();
+  const std::vector<Profile> profiles = {default_profile()};
+  const Profile& profile = profiles[0];
   Cache cache;
   Nominations nominations;
-  Queue queue(profile, cache, std::chrono::seconds(1), std::chrono::seconds(10));
-  Cycle cycle(profile, cache, nominations, 1);
+  Queue queue(profiles, cache, {});
+  Cycle cycle(cache, nominations, 1);
   cache.set_namespace("default", {});
   if (siblings) {
     const api::LabelSelector web = api::LabelSelector::parse("app=web").value();

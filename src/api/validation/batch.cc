@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
+#include <cctype>
 #include <set>
 
 #include "api/codec.h"
+#include "api/cron.h"
 #include "api/selectors.h"
+#include "api/time_zone.h"
 #include "api/types/batchv1.h"
 #include "api/validation/equal.h"
 #include "api/validation/meta.h"
@@ -228,92 +229,32 @@ void job_status(const batchv1::Job& updated, const batchv1::Job& old, ErrorList&
   check_not_negative(updated.status.failed, at.child("failed"), errors);
 }
 
-// Cron schedules: five fields of lists of ranges with steps, or @daily and the like.
-
-struct CronField {
-  int low;
-  int high;
-  std::span<const std::string_view> names;
-};
-
-constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun",
-                                                      "jul", "aug", "sep", "oct", "nov", "dec"};
-constexpr std::array<std::string_view, 7> kDays = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
-
-std::optional<int> cron_number(std::string_view text, const CronField& field) {
-  std::string lowered(text);
-  std::transform(lowered.begin(), lowered.end(), lowered.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (size_t i = 0; i < field.names.size(); ++i) {
-    if (field.names[i] == lowered) return static_cast<int>(i) + field.low;
+/// Whether `name` looks like a zone's; a path that leaves the database's folder does not.
+bool plausible_zone(std::string_view name) {
+  for (size_t start = 0; start <= name.size();) {
+    const size_t end = std::min(name.find('/', start), name.size());
+    const std::string_view part = name.substr(start, end - start);
+    const bool fits = !part.empty() && part.size() <= 14 && part != "." && part != ".." && part.front() != '-' &&
+                      std::ranges::all_of(part, [](unsigned char c) {
+                        return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == '+';
+                      });
+    if (!fits) return false;
+    start = end + 1;
   }
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
+  return true;
 }
 
-/// Empty when `range` is fine.
-std::string cron_range_problem(std::string_view range, const CronField& field) {
-  const size_t slash = range.find('/');
-  const std::string_view bounds = range.substr(0, slash);
-  const size_t dash = bounds.find('-');
-  int low = field.low;
-  int high = field.high;
-  if (bounds != "*" && bounds != "?") {
-    const auto first = cron_number(bounds.substr(0, dash), field);
-    if (!first) return fmt::format("failed to parse int from {}", bounds.substr(0, dash));
-    low = *first;
-    if (dash != std::string_view::npos) {
-      const auto last = cron_number(bounds.substr(dash + 1), field);
-      if (!last) return fmt::format("failed to parse int from {}", bounds.substr(dash + 1));
-      high = *last;
-    } else if (slash == std::string_view::npos) {
-      high = low;
-    }
+void check_time_zone(const std::string& name, const Path& at, ErrorList& errors) {
+  constexpr std::string_view kLocal = "local";
+  if (name.empty()) {
+    errors.invalid(at, name, "timeZone must be nil or non-empty string");
+  } else if (!plausible_zone(name)) {
+    errors.invalid(at, name, "unknown time zone " + name);
+  } else if (std::ranges::equal(name, kLocal, [](unsigned char a, char b) { return std::tolower(a) == b; })) {
+    errors.invalid(at, name, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
+  } else if (const auto zone = TimeZone::load(name); !zone.ok()) {
+    errors.invalid(at, name, zone.status().message());
   }
-  if (slash != std::string_view::npos) {
-    const auto step = cron_number(range.substr(slash + 1), {field.low, field.high, {}});
-    if (!step) return fmt::format("failed to parse int from {}", range.substr(slash + 1));
-    if (*step == 0) return fmt::format("step of range should be a positive number: {}", range);
-  }
-  if (low < field.low) return fmt::format("beginning of range ({}) below minimum ({}): {}", low, field.low, range);
-  if (high > field.high) return fmt::format("end of range ({}) above maximum ({}): {}", high, field.high, range);
-  if (low > high) return fmt::format("beginning of range ({}) beyond end of range ({}): {}", low, high, range);
-  return {};
-}
-
-std::vector<std::string_view> split(std::string_view text, std::string_view separators) {
-  std::vector<std::string_view> parts;
-  for (size_t start = text.find_first_not_of(separators); start != std::string_view::npos;) {
-    const size_t end = std::min(text.find_first_of(separators, start), text.size());
-    parts.push_back(text.substr(start, end - start));
-    start = text.find_first_not_of(separators, end);
-  }
-  return parts;
-}
-
-/// Empty when `schedule` can be followed.
-std::string cron_problem(std::string_view schedule) {
-  if (schedule.starts_with('@')) {
-    static constexpr std::string_view kDescriptors[] = {"@yearly", "@annually", "@monthly", "@weekly",
-                                                        "@daily",  "@midnight", "@hourly"};
-    if (Supported(kDescriptors).contains(schedule)) return {};
-    constexpr std::string_view kEvery = "@every ";
-    if (schedule.starts_with(kEvery) && GoDuration::parse(schedule.substr(kEvery.size())).ok()) return {};
-    return fmt::format("unrecognized descriptor: {}", schedule);
-  }
-  const CronField fields[] = {{0, 59, {}}, {0, 23, {}}, {1, 31, {}}, {1, 12, kMonths}, {0, 6, kDays}};
-  const auto parts = split(schedule, " \t");
-  if (parts.size() != std::size(fields)) {
-    return fmt::format("expected exactly 5 fields, found {}: [{}]", parts.size(), fmt::join(parts, " "));
-  }
-  for (size_t i = 0; i < parts.size(); ++i) {
-    for (std::string_view range : split(parts[i], ",")) {
-      if (std::string problem = cron_range_problem(range, fields[i]); !problem.empty()) return problem;
-    }
-  }
-  return {};
 }
 
 void cron_job_spec(const batchv1::CronJobSpec& spec, const batchv1::CronJobSpec* old, ErrorList& errors) {
@@ -325,21 +266,11 @@ void cron_job_spec(const batchv1::CronJobSpec& spec, const batchv1::CronJobSpec*
     if (old == nullptr || old->schedule != spec.schedule) {
       errors.invalid(schedule, spec.schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
     }
-  } else if (const std::string problem = cron_problem(spec.schedule); !problem.empty()) {
-    errors.invalid(schedule, spec.schedule, problem);
+  } else if (const auto parsed = CronSchedule::parse(spec.schedule); !parsed.ok()) {
+    errors.invalid(schedule, spec.schedule, parsed.status().message());
   }
   check_optional(spec.starting_deadline_seconds, at.child("startingDeadlineSeconds"), errors);
-  if (spec.time_zone) {
-    const Path zone = at.child("timeZone");
-    if (spec.time_zone->empty()) {
-      errors.invalid(zone, *spec.time_zone, "timeZone must be nil or non-empty string");
-    } else if (*spec.time_zone == "Local") {
-      errors.invalid(zone, *spec.time_zone,
-                     "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
-    } else if (spec.time_zone->front() == '/' || spec.time_zone->find("..") != std::string::npos) {
-      errors.invalid(zone, *spec.time_zone, "unknown time zone " + *spec.time_zone);
-    }
-  }
+  if (spec.time_zone) check_time_zone(*spec.time_zone, at.child("timeZone"), errors);
   errors.check_enum(at.child("concurrencyPolicy"), spec.concurrency_policy, {"Allow", "Forbid", "Replace"});
   check_optional(spec.successful_jobs_history_limit, at.child("successfulJobsHistoryLimit"), errors);
   check_optional(spec.failed_jobs_history_limit, at.child("failedJobsHistoryLimit"), errors);

@@ -42,6 +42,8 @@ struct ControllerOptions {
   std::vector<std::string> cluster_cidrs;  ///< One range a family (--cluster-cidr).
   int node_cidr_mask_size_ipv4 = 24;
   int node_cidr_mask_size_ipv6 = 64;
+
+  // Quota and autoscaling.
   int concurrent_resource_quota_syncs = 5;
   Duration resource_quota_sync_period = std::chrono::minutes(5);  ///< Between full recounts.
   int concurrent_horizontal_pod_autoscaler_syncs = 5;

@@ -181,6 +181,7 @@ Counts weigh(const PodInfo& pod, const Cache& cache) {
 class InterPodAffinity final : public Plugin {
  public:
   std::string_view name() const override { return "InterPodAffinity"; }
+  uint32_t points() const override { return point_bit(Point::kFilter) | point_bit(Point::kScore); }
 
   FilterPlan plan_filter(const PodInfo& pod, const Cache& cache) const override {
     const bool own = !pod.required_affinity.empty() || !pod.required_anti_affinity.empty();
@@ -200,11 +201,11 @@ class InterPodAffinity final : public Plugin {
   }
 
   uint32_t changes() const override {
-    return kNodeAdded | kNodeLabels | kPodAssigned | kPodRelabelled | kPodGone | kNamespaceLabels;
+    return kNodeAdded | kNodeLabels | kPodAssigned | kPodRelabelled | kPodGone | kNamespaceLabels | kOwnLabels;
   }
 
   bool may_help(const PodInfo& pod, const ClusterChange& change, const Cache& cache) const override {
-    if (!change.pod) return true;
+    if (!change.pod || (change.kinds & kOwnLabels)) return true;
     const PodInfo& other = *change.pod;
     const Labels* labels = cache.namespace_labels(other.pod->metadata.namespace_);
     const auto matches_other = [&](const AffinityTerm& term) { return term.matches(*other.pod, labels); };
@@ -222,6 +223,6 @@ class InterPodAffinity final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> inter_pod_affinity() { return std::make_shared<InterPodAffinity>(); }
+std::shared_ptr<Plugin> inter_pod_affinity() { return std::make_shared<InterPodAffinity>(); }
 
 }  // namespace trireme::scheduler::plugins

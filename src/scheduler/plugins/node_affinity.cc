@@ -69,6 +69,7 @@ class Scorer final : public NodeScorer {
 class NodeAffinity final : public Plugin {
  public:
   std::string_view name() const override { return "NodeAffinity"; }
+  uint32_t points() const override { return point_bit(Point::kFilter) | point_bit(Point::kScore); }
   FilterPlan plan_filter(const PodInfo& pod, const Cache&) const override {
     const auto* affinity = affinity_of(pod);
     const bool required = affinity && affinity->required_during_scheduling_ignored_during_execution;
@@ -92,6 +93,6 @@ class NodeAffinity final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> node_affinity() { return std::make_shared<NodeAffinity>(); }
+std::shared_ptr<Plugin> node_affinity() { return std::make_shared<NodeAffinity>(); }
 
 }  // namespace trireme::scheduler::plugins

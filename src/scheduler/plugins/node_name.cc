@@ -19,6 +19,7 @@ class Filter final : public NodeFilter {
 class NodeName final : public Plugin {
  public:
   std::string_view name() const override { return "NodeName"; }
+  uint32_t points() const override { return point_bit(Point::kFilter); }
   FilterPlan plan_filter(const PodInfo& pod, const Cache&) const override {
     const std::string& name = pod.pod->spec.node_name;
     if (name.empty()) return {};
@@ -29,6 +30,6 @@ class NodeName final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> node_name() { return std::make_shared<NodeName>(); }
+std::shared_ptr<Plugin> node_name() { return std::make_shared<NodeName>(); }
 
 }  // namespace trireme::scheduler::plugins

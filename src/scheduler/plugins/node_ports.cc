@@ -27,6 +27,7 @@ class Filter final : public NodeFilter {
 class NodePorts final : public Plugin {
  public:
   std::string_view name() const override { return "NodePorts"; }
+  uint32_t points() const override { return point_bit(Point::kFilter); }
   FilterPlan plan_filter(const PodInfo& pod, const Cache&) const override {
     if (pod.host_ports.empty()) return {};
     return {std::make_unique<Filter>(pod), {}};
@@ -39,6 +40,6 @@ class NodePorts final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> node_ports() { return std::make_shared<NodePorts>(); }
+std::shared_ptr<Plugin> node_ports() { return std::make_shared<NodePorts>(); }
 
 }  // namespace trireme::scheduler::plugins

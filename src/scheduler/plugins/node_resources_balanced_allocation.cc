@@ -37,6 +37,7 @@ class Scorer final : public NodeScorer {
 class NodeResourcesBalancedAllocation final : public Plugin {
  public:
   std::string_view name() const override { return "NodeResourcesBalancedAllocation"; }
+  uint32_t points() const override { return point_bit(Point::kScore); }
   std::unique_ptr<NodeScorer> plan_score(const PodInfo& pod, const Cache&,
                                          std::span<const NodeInfo* const>) const override {
     // A pod that asks for nothing changes no balance; scoring it would heap such pods on one node.
@@ -47,7 +48,7 @@ class NodeResourcesBalancedAllocation final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> node_resources_balanced_allocation() {
+std::shared_ptr<Plugin> node_resources_balanced_allocation() {
   return std::make_shared<NodeResourcesBalancedAllocation>();
 }
 

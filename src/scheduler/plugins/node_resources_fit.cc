@@ -83,6 +83,7 @@ class Scorer final : public NodeScorer {
 class NodeResourcesFit final : public Plugin {
  public:
   std::string_view name() const override { return "NodeResourcesFit"; }
+  uint32_t points() const override { return point_bit(Point::kFilter) | point_bit(Point::kScore); }
   FilterPlan plan_filter(const PodInfo& pod, const Cache&) const override {
     return {std::make_unique<Filter>(pod), {}};
   }
@@ -90,7 +91,9 @@ class NodeResourcesFit final : public Plugin {
                                          std::span<const NodeInfo* const>) const override {
     return std::make_unique<Scorer>(pod);
   }
-  uint32_t changes() const override { return kNodeAdded | kNodeAllocatable | kPodGone | kPodScaledDown; }
+  uint32_t changes() const override {
+    return kNodeAdded | kNodeAllocatable | kPodGone | kPodScaledDown | kOwnScaledDown;
+  }
   bool may_help(const PodInfo& pod, const ClusterChange& change, const Cache&) const override {
     return !change.node || fits_empty(pod.requests, resources_of(change.node->status.allocatable));
   }
@@ -98,6 +101,6 @@ class NodeResourcesFit final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> node_resources_fit() { return std::make_shared<NodeResourcesFit>(); }
+std::shared_ptr<Plugin> node_resources_fit() { return std::make_shared<NodeResourcesFit>(); }
 
 }  // namespace trireme::scheduler::plugins

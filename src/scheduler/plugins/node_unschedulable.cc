@@ -22,11 +22,12 @@ class Filter final : public NodeFilter {
 class NodeUnschedulable final : public Plugin {
  public:
   std::string_view name() const override { return "NodeUnschedulable"; }
+  uint32_t points() const override { return point_bit(Point::kFilter); }
   FilterPlan plan_filter(const PodInfo& pod, const Cache&) const override {
     if (!pod.pod->spec.tolerations.empty() && tolerates_unschedulable(pod)) return {};
     return {std::make_unique<Filter>(), {}};
   }
-  uint32_t changes() const override { return kNodeAdded | kNodeTaints; }
+  uint32_t changes() const override { return kNodeAdded | kNodeTaints | kOwnTolerations; }
   bool may_help(const PodInfo&, const ClusterChange& change, const Cache&) const override {
     return !change.node || !change.node->spec.unschedulable;
   }
@@ -34,6 +35,6 @@ class NodeUnschedulable final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> node_unschedulable() { return std::make_shared<NodeUnschedulable>(); }
+std::shared_ptr<Plugin> node_unschedulable() { return std::make_shared<NodeUnschedulable>(); }
 
 }  // namespace trireme::scheduler::plugins

@@ -212,6 +212,7 @@ class Scorer final : public NodeScorer {
 class PodTopologySpread final : public Plugin {
  public:
   std::string_view name() const override { return "PodTopologySpread"; }
+  uint32_t points() const override { return point_bit(Point::kFilter) | point_bit(Point::kScore); }
 
   FilterPlan plan_filter(const PodInfo& pod, const Cache& cache) const override {
     if (pod.pod->spec.topology_spread_constraints.empty()) return {};
@@ -230,11 +231,12 @@ class PodTopologySpread final : public Plugin {
   }
 
   uint32_t changes() const override {
-    return kNodeAdded | kNodeLabels | kNodeTaints | kNodeRemoved | kPodAssigned | kPodRelabelled | kPodGone;
+    return kNodeAdded | kNodeLabels | kNodeTaints | kNodeRemoved | kPodAssigned | kPodRelabelled | kPodGone |
+           kOwnLabels;
   }
 
   bool may_help(const PodInfo& pod, const ClusterChange& change, const Cache&) const override {
-    if (!change.pod || (change.kinds & kPodRelabelled)) return true;
+    if (!change.pod || (change.kinds & (kPodRelabelled | kOwnLabels))) return true;
     const std::vector<Constraint> constraints = constraints_of(*pod.pod, api::corev1::kDoNotSchedule);
     const Pod& other = *change.pod->pod;
     return other.metadata.namespace_ == pod.pod->metadata.namespace_ &&
@@ -245,6 +247,6 @@ class PodTopologySpread final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> pod_topology_spread() { return std::make_shared<PodTopologySpread>(); }
+std::shared_ptr<Plugin> pod_topology_spread() { return std::make_shared<PodTopologySpread>(); }
 
 }  // namespace trireme::scheduler::plugins

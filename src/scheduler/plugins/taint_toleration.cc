@@ -51,6 +51,7 @@ class Scorer final : public NodeScorer {
 class TaintToleration final : public Plugin {
  public:
   std::string_view name() const override { return "TaintToleration"; }
+  uint32_t points() const override { return point_bit(Point::kFilter) | point_bit(Point::kScore); }
   FilterPlan plan_filter(const PodInfo& pod, const Cache&) const override {
     return {std::make_unique<Filter>(pod), {}};
   }
@@ -60,7 +61,7 @@ class TaintToleration final : public Plugin {
     if (std::ranges::all_of(feasible, [](const NodeInfo* node) { return node->soft_taints.empty(); })) return nullptr;
     return std::make_unique<Scorer>(pod);
   }
-  uint32_t changes() const override { return kNodeAdded | kNodeTaints; }
+  uint32_t changes() const override { return kNodeAdded | kNodeTaints | kOwnTolerations; }
   bool may_help(const PodInfo& pod, const ClusterChange& change, const Cache&) const override {
     if (!change.node) return true;
     return std::ranges::all_of(change.node->spec.taints, [&](const Taint& taint) {
@@ -71,6 +72,6 @@ class TaintToleration final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> taint_toleration() { return std::make_shared<TaintToleration>(); }
+std::shared_ptr<Plugin> taint_toleration() { return std::make_shared<TaintToleration>(); }
 
 }  // namespace trireme::scheduler::plugins
