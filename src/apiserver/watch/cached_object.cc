@@ -33,14 +33,25 @@ Result<SharedBytes> CachedObject::body(const api::TypeInfo& type, Encoding encod
   std::scoped_lock lock(mutex_);
   if (&type == &object_.type()) {
     SharedBytes& kept = encoding == Encoding::kJson ? json_ : proto_;
-    if (!kept) kept = encode_body(object_, encoding);
-    return kept;
+    if (kept) return kept;
+    SharedBytes body = encode_body(object_, encoding);
+    bool& asked = encoding == Encoding::kJson ? json_asked_ : proto_asked_;
+    if (std::exchange(asked, true)) kept = body;
+    return body;
   }
   if (other_ && other_->type == &type && other_->encoding == encoding) return other_->body;
   TRY_ASSIGN(api::Object converted, api::convert(object_, type));
   SharedBytes body = encode_body(converted, encoding);
   other_ = std::make_unique<OtherVersion>(OtherVersion{&type, encoding, body});
   return body;
+}
+
+void CachedObject::drop_encodings() const {
+  std::scoped_lock lock(mutex_);
+  json_.reset();
+  proto_.reset();
+  other_.reset();
+  json_asked_ = proto_asked_ = false;
 }
 
 Result<const api::Object*> CachedObject::as_version(const api::TypeInfo& type, api::Object& converted) const {

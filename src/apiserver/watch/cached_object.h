@@ -16,8 +16,9 @@ namespace trireme::apiserver {
 /// How objects are written to a client.
 enum class Encoding : uint8_t { kJson, kProto };
 
-/// One stored object, decoded once and shared by every reader, with its encodings made at first need and kept.
-/// Immutable to the outside; thread-safe.
+/// One stored object, decoded once and shared by every reader. An encoding is kept from the second time on that
+/// somebody asks for it: most objects are read as bytes once, by whoever made them. Immutable to the outside;
+/// thread-safe.
 class CachedObject {
  public:
   /// `object` is in its storage version and carries `revision` as its resourceVersion.
@@ -37,6 +38,9 @@ class CachedObject {
   /// are converted.
   Result<SharedBytes> body(const api::TypeInfo& type, Encoding encoding) const;
 
+  /// Forgets what `body` kept, when the object has been replaced.
+  void drop_encodings() const;
+
   /// The object in version `type`: a reference to the stored one, or a conversion kept in `converted`.
   Result<const api::Object*> as_version(const api::TypeInfo& type, api::Object& converted) const;
 
@@ -50,6 +54,8 @@ class CachedObject {
   const std::string key_;
   const store::Revision revision_;
   const api::Object object_;
+  mutable bool json_asked_ = false;
+  mutable bool proto_asked_ = false;
   mutable std::mutex mutex_;
   mutable SharedBytes json_;
   mutable SharedBytes proto_;
