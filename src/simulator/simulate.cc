@@ -67,6 +67,7 @@ Result<Report> simulate(const std::string& name, const SimulateOptions& options)
   world_options.nodes.count = options.nodes;
   world_options.nodes.zones = options.zones;
   world_options.trace_file = options.trace_file;
+  world_options.follow = options.follow;
   world_options.progress = options.progress;
   // A zone may be lost, and doubled workloads must still fit.
   if (options.pods > options.nodes * world_options.nodes.pods / 2) {

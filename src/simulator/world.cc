@@ -8,6 +8,7 @@
 #include "apiserver/authz/authz.h"
 #include "controllers/all.h"
 #include "net/transport.h"
+#include "simulator/follow.h"
 #include "store/memory_store.h"
 
 namespace trireme::simulator {
@@ -139,6 +140,7 @@ Status World::build() {
   const auto kubelets = connect("kubelet");
   outside_ = informers(kubelets, "nodes");
   observer_ = std::make_unique<Observer>(*outside_, clock_);
+  if (!options_.follow.empty()) follow(*outside_, clock_, options_.follow, stderr);
   nodes_ =
       std::make_unique<HollowNodes>(client::Client(kubelets), *outside_, clock_, random_.fork("nodes"), options_.nodes);
   add_informers("nodes' informers", outside_);
