@@ -4,11 +4,13 @@
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
 #include "controllers/disruption/disruption_controller.h"
+#include "controllers/cronjob/cron_job_controller.h"
 #include "controllers/deployment/deployment_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/endpointslicemirroring/mirroring_controller.h"
 #include "controllers/garbagecollector/garbage_collector.h"
+#include "controllers/job/job_controller.h"
 #include "controllers/namespace/namespace_controller.h"
 #include "controllers/nodeipam/node_ipam_controller.h"
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
@@ -19,6 +21,7 @@
 #include "controllers/serviceaccount/service_account_controller.h"
 #include "controllers/serviceaccount/token_controller.h"
 #include "controllers/ttl/ttl_controller.h"
+#include "controllers/ttlafterfinished/ttl_after_finished_controller.h"
 
 namespace trireme::controllers {
 namespace {
@@ -55,6 +58,9 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"replicaset-controller", "replicaset",
        make_replicas<api::appsv1::ReplicaSet>("replicaset-controller", "replicaset-controller")},
       {"deployment-controller", "deployment", make<DeploymentController>},
+      {"job-controller", "job", make<JobController>},
+      {"cronjob-controller", "cronjob", make<CronJobController>},
+      {"ttl-after-finished-controller", "ttl-after-finished", make<TtlAfterFinishedController>},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
       {"endpointslice-mirroring-controller", "endpointslicemirroring", make<EndpointSliceMirroringController>},

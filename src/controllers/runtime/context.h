@@ -54,6 +54,9 @@ struct ControllerOptions {
   Duration horizontal_pod_autoscaler_cpu_initialization_period = std::chrono::minutes(5);
   /// After a pod's start: becoming unready does not yet mean that it was ready before.
   Duration horizontal_pod_autoscaler_initial_readiness_delay = std::chrono::seconds(30);
+  int concurrent_job_syncs = 5;
+  int concurrent_cron_job_syncs = 5;
+  int concurrent_ttl_after_finished_syncs = 5;
 };
 
 /// What a controller is given. Copies share everything.

@@ -40,6 +40,10 @@ void add_flags(FlagSet& flags, ControllerOptions& options) {
   flags.add("horizontal-pod-autoscaler-initial-readiness-delay",
             &options.horizontal_pod_autoscaler_initial_readiness_delay,
             "time after a pod's start in which changes of its readiness are its first");
+  flags.add("concurrent-job-syncs", &options.concurrent_job_syncs, "jobs worked on at the same time");
+  flags.add("concurrent-cron-job-syncs", &options.concurrent_cron_job_syncs, "cron jobs worked on at the same time");
+  flags.add("concurrent-ttl-after-finished-syncs", &options.concurrent_ttl_after_finished_syncs,
+            "finished jobs worked on at the same time");
 }
 
 }  // namespace trireme::controllers
