@@ -201,6 +201,8 @@ int kubelet(const std::vector<std::string>& words) {
   flags.add("hostname-override", &kubelet_options.node_name, "name of this node (default: the host's name)");
   flags.add("node-ip", &kubelet_options.node_ip, "addresses of this node");
   flags.add("root-dir", &kubelet_options.root_dir, "folder of the pods' volumes and other state");
+  flags.add("local-path-dir", &kubelet_options.local_path_dir,
+            "folder of the local-path volumes; empty: below root-dir");
   flags.add("pod-logs-dir", &kubelet_options.pod_logs_dir, "folder of the containers' logs");
   flags.add("container-runtime-endpoint", &kubelet_options.container_runtime_endpoint, "containerd's socket");
   flags.add("cluster-dns", &kubelet_options.cluster_dns, "addresses of the cluster's DNS server");

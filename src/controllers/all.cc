@@ -1,6 +1,11 @@
 #include "controllers/all.h"
 
 #include "api/types/appsv1.h"
+#include "controllers/attachdetach/attach_detach_controller.h"
+#include "controllers/endpoints/endpoint_slice_controller.h"
+#include "controllers/endpoints/endpoints_controller.h"
+#include "controllers/ephemeral/ephemeral_volume_controller.h"
+#include "controllers/expand/volume_expand_controller.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
 #include "controllers/disruption/disruption_controller.h"
@@ -11,14 +16,17 @@
 #include "controllers/endpointslicemirroring/mirroring_controller.h"
 #include "controllers/garbagecollector/garbage_collector.h"
 #include "controllers/job/job_controller.h"
+#include "controllers/localpath/local_path_provisioner.h"
 #include "controllers/namespace/namespace_controller.h"
 #include "controllers/nodeipam/node_ipam_controller.h"
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
+#include "controllers/persistentvolume/persistent_volume_binder.h"
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
 #include "controllers/resourcequota/resource_quota_controller.h"
 #include "controllers/serviceaccount/service_account_controller.h"
+#include "controllers/volumeprotection/volume_protection.h"
 #include "controllers/serviceaccount/token_controller.h"
 #include "controllers/ttl/ttl_controller.h"
 #include "controllers/ttlafterfinished/ttl_after_finished_controller.h"
@@ -67,6 +75,13 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
       {"taint-eviction-controller", "", make<TaintEvictionController>},
       {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
+      {"persistentvolume-binder-controller", "persistentvolume-binder", make<PersistentVolumeBinder>},
+      {"persistentvolumeclaim-protection-controller", "pvc-protection", make<ClaimProtectionController>},
+      {"persistentvolume-protection-controller", "pv-protection", make<VolumeProtectionController>},
+      {"persistentvolume-attach-detach-controller", "attachdetach", make<AttachDetachController>},
+      {"persistentvolume-expander-controller", "persistentvolume-expander", make<VolumeExpandController>},
+      {"ephemeral-volume-controller", "ephemeral-volume", make<EphemeralVolumeController>},
+      {"local-path-provisioner-controller", "", make<LocalPathProvisioner>},
       {"disruption-controller", "disruption", make<DisruptionController>},
       {"resourcequota-controller", "resourcequota", make<ResourceQuotaController>},
       {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
