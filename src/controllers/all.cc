@@ -6,6 +6,7 @@
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/ephemeral/ephemeral_volume_controller.h"
 #include "controllers/expand/volume_expand_controller.h"
+#include "controllers/clusterroleaggregation/cluster_role_aggregation_controller.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
 #include "controllers/disruption/disruption_controller.h"
@@ -22,6 +23,7 @@
 #include "controllers/nodelifecycle/node_lifecycle_controller.h"
 #include "controllers/nodelifecycle/taint_eviction_controller.h"
 #include "controllers/persistentvolume/persistent_volume_binder.h"
+#include "controllers/podautoscaler/horizontal_controller.h"
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
 #include "controllers/resourcequota/resource_quota_controller.h"
@@ -82,7 +84,10 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"persistentvolume-expander-controller", "persistentvolume-expander", make<VolumeExpandController>},
       {"ephemeral-volume-controller", "ephemeral-volume", make<EphemeralVolumeController>},
       {"local-path-provisioner-controller", "", make<LocalPathProvisioner>},
+      {"clusterrole-aggregation-controller", "clusterrole-aggregation", make<ClusterRoleAggregationController>},
       {"disruption-controller", "disruption", make<DisruptionController>},
+      {"horizontal-pod-autoscaler-controller", "horizontalpodautoscaling", make<HorizontalController>},
+      // These two follow objects of every kind: last, so that they share what the others read whole.
       {"resourcequota-controller", "resourcequota", make<ResourceQuotaController>},
       {"garbage-collector-controller", "garbagecollector", make<GarbageCollector>},
   };

@@ -91,6 +91,7 @@ void Registry::serve(const Context& context) {
 }
 
 void Registry::usage(const Context& context, const api::ResourceInfo& resource) {
+  if (!usage_.may_wait()) return usage_.serve(*context, resource, {});
   // It waits for kubelets: not on one of the server's workers.
   Status started =
       streams_.start([this, context, &resource](std::stop_token stop) { usage_.serve(*context, resource, stop); });
