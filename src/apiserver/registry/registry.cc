@@ -51,7 +51,7 @@ void Registry::serve(const Context& context) {
   const api::ResourceInfo* resource = api::find_resource(info.group, info.version, info.resource);
   std::string_view accept = context->request().headers.get("Accept");
   bool watching = info.verb == "watch";
-  auto accepted = negotiate(accept, {.views = true, .yaml = !watching});
+  auto accepted = negotiate(accept, {.views = true, .yaml = !watching, .local = context->exchange()->local()});
   if (accepted.ok()) {
     accepted->pretty = context->accepted.pretty;
     context->accepted = *accepted;
