@@ -18,6 +18,7 @@
 #include "cmd/commands.h"
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
+#include "cmd/leading.h"
 #include "cmd/pki.h"
 #include "cmd/stop_signals.h"
 #include "controllers/all.h"
@@ -149,11 +150,13 @@ int controller_manager(const std::vector<std::string>& words) {
   flags.add("service-account-private-key-file", &service_account_key_file,
             "key that signs the tokens of service account secrets");
   controllers::add_flags(flags, controller_options);
+  Leadership leadership;
+  add_leadership_flags(flags, leadership, "kube-controller-manager");
   int code = 0;
   if (!parse(flags, words, options, "controller-manager", code)) return code;
 
-  std::unique_ptr<controllers::Manager> manager;
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
+    TRY(check(leadership));
     const auto read = [](const std::string& file, std::string& text) -> Status {
       if (file.empty()) return {};
       TRY_ASSIGN(text, linux::read_file(file));
@@ -167,32 +170,21 @@ int controller_manager(const std::vector<std::string>& words) {
                                                               fmt::format("{}", fmt::join(selection, ","))));
     TRY_ASSIGN(auto raw, connect(options, "kube-controller-manager"));
     auto clock = real_clock();
-    manager = std::make_unique<controllers::Manager>(controllers::ControllerContext{
-        client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
-        std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, controller_options});
-    for (const auto* descriptor : selected) manager->add(*descriptor);
-    return manager->start(stop);
+    return run_as_leader(leadership, raw, clock, stop, [&](std::stop_token leading) -> Status {
+      controllers::Manager manager(controllers::ControllerContext{
+          client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
+          std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, controller_options});
+      for (const auto* descriptor : selected) manager.add(*descriptor);
+      TRY(manager.start(leading));
+      wait_for_stop(std::move(leading));
+      manager.stop();
+      return {};
+    });
   });
-  if (manager) manager->stop();
   return status.ok() ? 0 : fail("controller-manager", status);
 }
 
 namespace {
-
-/// Unlike any other candidate's, on any machine.
-std::string candidate_name() {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  std::random_device random;
-  return fmt::format("{}_{:08x}{:08x}", host.data(), random(), random());
-}
-
-void wait_for_stop(std::stop_token stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait(lock, stop, [] { return false; });
-}
 
 /// The scheduler's configuration: the file's, with the flags that were given in its place.
 Result<scheduler::Configuration> scheduler_configuration(const std::string& file) {
@@ -211,6 +203,7 @@ int scheduler(const std::vector<std::string>& words) {
   std::string config_file;
   std::string scheduler_name;
   scheduler::Configuration config;
+  Leadership leadership;
   scheduler::SchedulerOptions defaults;
   Duration unschedulable_timeout = defaults.unschedulable_timeout;
   const auto make_flags = [&] {
@@ -219,15 +212,9 @@ int scheduler(const std::vector<std::string>& words) {
     flags.add("scheduler-name", &scheduler_name, "with one profile: the schedulerName it serves");
     flags.add("pod-max-in-unschedulable-pods-duration", &unschedulable_timeout,
               "an unschedulable pod is tried again after this long, whatever happened");
-    flags.add("leader-elect", &config.leader_elect, "schedule only while holding the lease");
-    flags.add("leader-elect-lease-duration", &config.leader_election.lease_duration, "age at which the lease is free");
-    flags.add("leader-elect-renew-deadline", &config.leader_election.renew_deadline,
-              "how long a leader may fail to renew");
-    flags.add("leader-elect-retry-period", &config.leader_election.retry_period, "time between two tries");
-    flags.add("leader-elect-resource-name", &config.leader_election.name, "name of the lease");
-    flags.add("leader-elect-resource-namespace", &config.leader_election.ns, "namespace of the lease");
-    for (const char* ignored : {"kube-api-qps", "kube-api-burst", "kube-api-content-type", "profiling",
-                                "contention-profiling", "leader-elect-resource-lock"}) {
+    add_leadership_flags(flags, leadership, config.leader_election.name);
+    for (const char* ignored :
+         {"kube-api-qps", "kube-api-burst", "kube-api-content-type", "profiling", "contention-profiling"}) {
       flags.add_ignored(ignored);
     }
     return flags;
@@ -240,6 +227,8 @@ int scheduler(const std::vector<std::string>& words) {
   auto read = scheduler_configuration(config_file);
   if (!read.ok()) return fail("scheduler", read.status());
   config = std::move(*read);
+  leadership.elect = config.leader_elect;
+  leadership.options = config.leader_election;
   {
     FlagSet flags = make_flags();
     if (!parse(flags, words, options, "scheduler", code)) return code;
@@ -249,28 +238,20 @@ int scheduler(const std::vector<std::string>& words) {
   scheduler::SchedulerOptions scheduler_options = scheduler::options_of(config);
   scheduler_options.unschedulable_timeout = unschedulable_timeout;
 
-  std::unique_ptr<trireme::scheduler::Scheduler> running;
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
+    TRY(check(leadership));
     TRY_ASSIGN(auto raw, connect(options, "kube-scheduler"));
     auto clock = real_clock();
-    const auto schedule = [&](std::stop_token until) -> Status {
-      running = trireme::scheduler::Scheduler::create(
+    return run_as_leader(leadership, raw, clock, stop, [&](std::stop_token leading) -> Status {
+      const auto running = trireme::scheduler::Scheduler::create(
           {client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
            std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, scheduler_options});
-      return running->start(until);
-    };
-    if (!config.leader_elect) return schedule(stop);
-    config.leader_election.identity = candidate_name();
-    client::LeaderElector elector(client::Client(raw), clock, config.leader_election);
-    Status scheduled;
-    const Status led = elector.run(stop, [&](std::stop_token until) {
-      scheduled = schedule(until);
-      if (scheduled.ok()) wait_for_stop(until);
+      TRY(running->start(leading));
+      wait_for_stop(std::move(leading));
       running->stop();
+      return {};
     });
-    return scheduled.ok() ? led : scheduled;
   });
-  if (running) running->stop();
   return status.ok() ? 0 : fail("scheduler", status);
 }
 
@@ -282,6 +263,8 @@ int kubelet(const std::vector<std::string>& words) {
   flags.add("hostname-override", &kubelet_options.node_name, "name of this node (default: the host's name)");
   flags.add("node-ip", &kubelet_options.node_ip, "addresses of this node");
   flags.add("root-dir", &kubelet_options.root_dir, "folder of the pods' volumes and other state");
+  flags.add("local-path-dir", &kubelet_options.local_path_dir,
+            "folder of the local-path volumes; empty: below root-dir");
   flags.add("pod-logs-dir", &kubelet_options.pod_logs_dir, "folder of the containers' logs");
   flags.add("container-runtime-endpoint", &kubelet_options.container_runtime_endpoint, "containerd's socket");
   flags.add("cluster-dns", &kubelet_options.cluster_dns, "addresses of the cluster's DNS server");

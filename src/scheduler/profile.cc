@@ -51,7 +51,10 @@ std::span<const PluginDescriptor> plugin_registry() {
       {"NodePorts", 0, true, [](const Context&) { return plugins::node_ports(); }},
       {"NodeResourcesFit", 1, true,
        [](const Context& context) { return plugins::node_resources_fit(context.args.fit); }},
-      // VolumeRestrictions, NodeVolumeLimits, VolumeBinding and VolumeZone belong here.
+      {"VolumeRestrictions", 0, true, [](const Context& context) { return plugins::volume_restrictions(context); }},
+      {"NodeVolumeLimits", 0, true, [](const Context& context) { return plugins::node_volume_limits(context); }},
+      {"VolumeBinding", 0, true, [](const Context& context) { return plugins::volume_binding(context); }},
+      {"VolumeZone", 0, true, [](const Context& context) { return plugins::volume_zone(context); }},
       {"PodTopologySpread", 2, true,
        [](const Context& context) { return plugins::pod_topology_spread(context.args.topology_spread); }},
       {"InterPodAffinity", 2, true,

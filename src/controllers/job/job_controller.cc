@@ -32,24 +32,6 @@ api::LabelSelector selector_of(const Job& job) {
   return parsed.ok() ? std::move(*parsed) : api::LabelSelector::nothing();
 }
 
-/// Adds the finalizer; together with the owner when the pod is adopted.
-std::string tracking_patch(const api::corev1::Pod& pod, const api::corev1::ObjectReference* owner) {
-  api::Value patch = api::Value::object();
-  if (owner != nullptr) {
-    api::Value reference = api::Value::object();
-    reference["apiVersion"] = owner->api_version;
-    reference["kind"] = owner->kind;
-    reference["name"] = owner->name;
-    reference["uid"] = owner->uid;
-    reference["controller"] = true;
-    reference["blockOwnerDeletion"] = true;
-    patch["metadata"]["ownerReferences"] = api::Value::Array{std::move(reference)};
-  }
-  patch["metadata"]["finalizers"] = api::Value::Array{api::Value(kJobTrackingFinalizer)};
-  patch["metadata"]["uid"] = pod.metadata.uid;
-  return api::to_json(patch);
-}
-
 }  // namespace
 
 JobController::JobController(const ControllerContext& context)
@@ -162,8 +144,9 @@ Result<Outcome> JobController::sync_job(const Job& job, JobMemory& memory) {
       if (plan.wait) wait = std::min(wait.value_or(*plan.wait), *plan.wait);
       if (!plan.remove.empty()) {
         changes = delete_pods(sync, memory, plan.remove, /*uncounted=*/true);
-      } else if (plan.create > 0) {
-        changes = create_pods(sync, memory, plan);
+      } else {
+        TRY(track_again(sync, memory));
+        if (plan.create > 0) changes = create_pods(sync, memory, plan);
       }
     }
     if (is_complete(sync, changes.active)) {
@@ -206,33 +189,20 @@ Result<std::vector<JobPod>> JobController::claim(const Job& job, JobMemory& memo
   std::vector<JobPod> mine;
   Status failure;
   std::optional<Status> confirmed;
-  const auto keep = [&](const Result<Pod>& changed) {
-    memory.tracked_again(changed->metadata.uid);
-    memory.wrote(*changed);
-    mine.push_back(memory.describe(std::make_shared<const Pod>(*changed)));
-  };
   for (PodPointer& pod : memory.newest(owned_or_orphaned(pods_, job.metadata.uid, job.metadata.namespace_), version)) {
     switch (claim_of(job.metadata.uid, deleting, selector, pod->metadata)) {
       case Claim::kIgnore:
         break;
-      case Claim::kOwned: {
-        // A crash between taking the finalizer off a superfluous pod and deleting it: the pod is to be counted again.
-        if (!deleting && is_active(*pod) && !has_tracking_finalizer(*pod) && !memory.is_deleted(pod->metadata.uid)) {
-          const auto changed = client().patch<Pod>(pod->metadata.namespace_, pod->metadata.name,
-                                                   client::PatchType::kStrategicMerge, tracking_patch(*pod, nullptr));
-          if (changed.ok()) {
-            keep(changed);
-            break;
-          }
-        }
+      case Claim::kOwned:
         mine.push_back(memory.describe(std::move(pod)));
         break;
-      }
       case Claim::kAdopt: {
         if (!confirmed) confirmed = confirm_alive(client(), job);
         const Result<Pod> adopted = confirmed->ok() ? adopt(job, *pod) : Result<Pod>(*confirmed);
         if (adopted.ok()) {
-          keep(adopted);
+          memory.tracked_again(adopted->metadata.uid);
+          memory.wrote(*adopted);
+          mine.push_back(memory.describe(std::make_shared<const Pod>(*adopted)));
         } else if (!adopted.status().is(Reason::kNotFound)) {
           failure = adopted.status();
         }
@@ -247,34 +217,39 @@ Result<std::vector<JobPod>> JobController::claim(const Job& job, JobMemory& memo
   return mine;
 }
 
-Result<api::corev1::Pod> JobController::adopt(const Job& job, const Pod& pod) {
-  const auto owner = client::reference_to(job);
+Result<api::corev1::Pod> JobController::patch(const Pod& pod, std::string body) {
   return client().patch<Pod>(pod.metadata.namespace_, pod.metadata.name, client::PatchType::kStrategicMerge,
-                             tracking_patch(pod, &owner));
+                             std::move(body));
+}
+
+Result<api::corev1::Pod> JobController::adopt(const Job& job, const Pod& pod) {
+  return patch(pod, tracking_patch(pod, true, adoption_patch(client::reference_to(job), pod.metadata.uid)));
 }
 
 Status JobController::release(const Job& job, const Pod& pod) {
-  api::Value removal = api::Value::object();
-  removal["$patch"] = "delete";
-  removal["uid"] = job.metadata.uid;
-  api::Value patch = api::Value::object();
-  patch["metadata"]["ownerReferences"] = api::Value::Array{std::move(removal)};
-  patch["metadata"]["uid"] = pod.metadata.uid;
-  patch["metadata"]["$deleteFromPrimitiveList/finalizers"] = api::Value::Array{api::Value(kJobTrackingFinalizer)};
-  const Status done = client()
-                          .patch<Pod>(pod.metadata.namespace_, pod.metadata.name, client::PatchType::kStrategicMerge,
-                                      api::to_json(patch))
-                          .status();
+  const Status done =
+      patch(pod, tracking_patch(pod, false, release_patch(job.metadata.uid, pod.metadata.uid))).status();
   // Gone, or another pod by now: nothing to release.
   return done.is(Reason::kNotFound) || done.is(Reason::kInvalid) ? Status() : done;
 }
 
+Status JobController::track_again(const JobSync& sync, JobMemory& memory) {
+  for (const JobPod& pod : sync.pods) {
+    if (pod.tracked || !is_active(pod)) continue;
+    const Result<Pod> changed = patch(*pod.pod, tracking_patch(*pod.pod, true));
+    if (changed.ok()) {
+      memory.tracked_again(changed->metadata.uid);
+      memory.wrote(*changed);
+    } else if (!changed.status().is(Reason::kNotFound) && !changed.status().is(Reason::kInvalid)) {
+      return changed.status();
+    }
+  }
+  return {};
+}
+
 Status JobController::remove_finalizer(const Pod& pod) {
   const auto& meta = pod.metadata;
-  Status done =
-      client()
-          .patch<Pod>(meta.namespace_, meta.name, client::PatchType::kStrategicMerge, finalizer_removal_patch(pod))
-          .status();
+  const Status done = patch(pod, tracking_patch(pod, false)).status();
   if (done.is(Reason::kNotFound)) return {};
   if (done.is(Reason::kInvalid) || done.is(Reason::kConflict)) {
     // Perhaps the name is another pod's by now.

@@ -36,6 +36,7 @@ class JobController final : public Controller {
 
   std::shared_ptr<JobMemory> memory_of(const std::string& uid);
   Result<std::vector<JobPod>> claim(const Job& job, JobMemory& memory);
+  Result<Pod> patch(const Pod& pod, std::string body);
   Result<Pod> adopt(const Job& job, const Pod& pod);
   Status release(const Job& job, const Pod& pod);
   Result<Outcome> sync_job(const Job& job, JobMemory& memory);
@@ -48,6 +49,9 @@ class JobController final : public Controller {
   Changes delete_pods(JobSync& sync, JobMemory& memory, const std::vector<PodPointer>& pods, bool uncounted);
   Changes create_pods(const JobSync& sync, JobMemory& memory, const PodPlan& plan);
   Status remove_finalizer(const Pod& pod);
+  /// Pods that run without the finalizer, because the controller died between taking it off and deleting them, and that
+  /// are wanted after all: they get it back.
+  Status track_again(const JobSync& sync, JobMemory& memory);
   Status release_orphan(const std::string& pod_key);
 
   /// Writes the status if it differs from `before`, and remembers the answer.

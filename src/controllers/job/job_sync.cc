@@ -307,6 +307,16 @@ PodPlan plan_pods(const JobSync& sync) {
   std::vector<PodPointer> left;
   plan.remove = surplus(sync, left);
   const auto excess = static_cast<size_t>(std::max(active - wanted, 0));
+  // First those whose deletion has been begun before: their finalizer is gone.
+  std::set<std::string> untracked;
+  for (const JobPod& pod : sync.pods) {
+    if (!pod.tracked) untracked.insert(pod.pod->metadata.uid);
+  }
+  std::ranges::stable_partition(left, [&](const PodPointer& pod) { return untracked.contains(pod->metadata.uid); });
+  while (plan.remove.size() < excess && !left.empty() && untracked.contains(left.front()->metadata.uid)) {
+    plan.remove.push_back(std::move(left.front()));
+    left.erase(left.begin());
+  }
   if (plan.remove.size() < excess) {
     for (PodPointer& pod : choose_for_deletion(left, {}, excess - plan.remove.size(), sync.now)) {
       plan.remove.push_back(std::move(pod));

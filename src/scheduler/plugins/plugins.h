@@ -22,6 +22,15 @@ std::shared_ptr<Plugin> image_locality();
 std::shared_ptr<Plugin> scheduling_gates();
 /// The queue's order: priority, then age. The queue has it built in; the plugin gives it its name.
 std::shared_ptr<Plugin> priority_sort();
+/// One pod at a time on a claim that says so, and no disk of a cloud mounted twice. Null without informers.
+std::shared_ptr<Plugin> volume_restrictions(const PluginContext& context);
+/// No more volumes of a driver on a node than its CSINode allows. Null without informers.
+std::shared_ptr<Plugin> node_volume_limits(const PluginContext& context);
+/// Nodes that bound volumes can be reached from; volumes and provisioning for claims that wait for a pod. Null without
+/// a client.
+std::shared_ptr<Plugin> volume_binding(const PluginContext& context);
+/// Volumes labelled with a zone are used in that zone. Null without informers.
+std::shared_ptr<Plugin> volume_zone(const PluginContext& context);
 /// Posts a Binding to the API. Null without a client.
 std::shared_ptr<Plugin> default_binder(const PluginContext& context);
 
