@@ -153,7 +153,8 @@ int controller_manager(const std::vector<std::string>& words) {
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
     TRY(check(leadership));
     const auto read = [](const std::string& file, std::string& text) -> Status {
-      if (!file.empty()) TRY_ASSIGN(text, linux::read_file(file));
+      if (file.empty()) return {};
+      TRY_ASSIGN(text, linux::read_file(file));
       return {};
     };
     TRY(read(root_ca_file, controller_options.root_ca_pem));
