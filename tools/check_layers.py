@@ -23,7 +23,7 @@ LAYERS = {
     "client": {"api", "net"},
     "apiserver": {"api", "store", "net", "client"},
     "controllers": {"client", "api", "net"},
-    "scheduler": {"client", "api"},
+    "scheduler": {"client", "net", "api"},
     "kubelet": {"client", "linux", "net", "api"},
     "proxy": {"client", "linux", "api"},
     "overlay": {"client", "linux", "api"},
@@ -34,7 +34,7 @@ LAYERS = {
 ANYTHING = {"cmd"}
 
 # Libraries whose headers cost seconds to compile: sources only.
-HEAVY = re.compile(r'#include [<"](boost/|grpc|simdjson|yaml-cpp|nghttp2|sqlite3|openssl|google/protobuf)')
+HEAVY = re.compile(r'#include [<"](boost/|grpc|simdjson|yaml-cpp|nghttp2|sqlite3|openssl|google/protobuf|date/)')
 INCLUDE = re.compile(r'\s*#include "([^"/]+)/')
 SOURCE_ENDINGS = {".h", ".cc", ".py", ".sh", ".cmake"}
 

@@ -8,10 +8,10 @@ cd "$(dirname "$0")/.."
 
 BUILD=(g++ cmake ninja-build ccache mold pkg-config git python3 protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libgrpc++-dev libfmt-dev libssl-dev libnghttp2-dev libsimdjson-dev libyaml-cpp-dev libre2-dev libsqlite3-dev libmnl-dev
-  zlib1g-dev libgtest-dev libgmock-dev libbenchmark-dev)
+  libhowardhinnant-date-dev tzdata zlib1g-dev libgtest-dev libgmock-dev libbenchmark-dev)
 # Beast and Asio; the first of these that the release has.
 BUILD_ANY=(libboost1.83-dev libboost1.81-dev)
-RUN=(runc containernetworking-plugins iproute2 nftables iptables ca-certificates umoci skopeo curl redis-tools)
+RUN=(tzdata runc containernetworking-plugins iproute2 nftables iptables ca-certificates umoci skopeo curl redis-tools)
 TEST=(python3-kubernetes procps jq busybox-static)
 
 wanted=()

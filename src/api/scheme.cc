@@ -19,6 +19,7 @@
 #include "api/types/discoveryv1.h"
 #include "api/types/eventsv1.h"
 #include "api/types/flowcontrolv1.h"
+#include "api/types/metricsv1beta1.h"
 #include "api/types/networkingv1.h"
 #include "api/types/nodev1.h"
 #include "api/types/policyv1.h"
@@ -131,6 +132,10 @@ const Row kRows[] = {
 
     {type_info<flowcontrolv1::FlowSchema>(), "flowschemas", "", "", "status"},
     {type_info<flowcontrolv1::PriorityLevelConfiguration>(), "prioritylevelconfigurations", "", "", "status"},
+
+    // Upstream has an add-on for these; here the server asks the kubelets itself.
+    {type_info<metricsv1beta1::NodeMetrics>(), "nodes", "", "", "", "get,list"},
+    {type_info<metricsv1beta1::PodMetrics>(), "pods", "", "", "", "get,list"},
 };
 
 std::vector<std::string> split(std::string_view list) {

@@ -34,7 +34,7 @@ TEST(Scheme, EveryResourceIsWhole) {
     EXPECT_EQ(find_type(*info.type), &info);
     EXPECT_NE(find_type(info.storage.to_string(), info.kind), nullptr) << name;
   }
-  EXPECT_EQ(seen.size(), 59U);
+  EXPECT_EQ(seen.size(), 61U);
 }
 
 TEST(Scheme, PodsAreAsUpstreamServesThem) {

@@ -134,7 +134,7 @@ class PreemptionTest : public ::testing::Test {
     if (decision.node) return "fits on " + decision.node->name;
     Preemption preemption(
         cluster_.cache, cluster_.nominations, [this](const std::string&) { return budgets_; }, 1);
-    const Preemption::Plan plan = preemption.plan(filters, decision.refusal);
+    const Rescue plan = preemption.plan(filters, decision.refusal);
     if (!plan.node) return plan.message;
     std::string out = plan.node->name + ":";
     for (const PodInfoPointer& victim : plan.victims) out += " " + victim->uid();

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "api/node_matching.h"
 #include "scheduler/pod_info.h"
 
 namespace trireme::scheduler {
@@ -18,13 +20,16 @@ struct NodeInfo {
   int64_t non_zero_milli_cpu = 0;  ///< Taken, by the scoring's count (PodInfo).
   int64_t non_zero_memory = 0;
   bool unschedulable = false;
-  std::vector<api::corev1::Taint> hard_taints;  ///< NoSchedule and NoExecute
-  std::vector<api::corev1::Taint> soft_taints;  ///< PreferNoSchedule
+  int32_t lowest_priority = std::numeric_limits<int32_t>::max();  ///< Of the pods on it.
+  std::vector<api::corev1::Taint> hard_taints;                    ///< NoSchedule and NoExecute
+  std::vector<api::corev1::Taint> soft_taints;                    ///< PreferNoSchedule
   std::vector<PodInfoPointer> pods;
   std::vector<PodInfoPointer> pods_with_affinity;
   std::vector<PodInfoPointer> pods_with_required_anti_affinity;
   std::vector<HostPort> used_ports;
   std::unordered_map<std::string, int64_t> image_bytes;  ///< By every name of the image.
+  /// A small number that is the node's own while it is in the cache: what is kept beside nodes is indexed by it.
+  size_t ordinal = 0;
   std::string name;
   NodePointer node;  ///< Null while only pods on it are known.
 
@@ -41,13 +46,11 @@ struct NodeInfo {
 /// Region and zone in one text; empty when the node names neither.
 std::string zone_of(const api::corev1::Node& node);
 
-/// Whether a toleration covers the taint. https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
-bool tolerates(const api::corev1::Toleration& toleration, const api::corev1::Taint& taint);
-bool tolerates(const std::vector<api::corev1::Toleration>& tolerations, const api::corev1::Taint& taint);
-
+using api::matches_term;
+using api::tolerates;
 /// Whether the node satisfies the pod's nodeSelector and required node affinity.
-bool matches_required_node_affinity(const api::corev1::Pod& pod, const api::corev1::Node& node);
-/// One term: all its expressions and fields. An empty term matches nothing.
-bool matches_term(const api::corev1::NodeSelectorTerm& term, const api::corev1::Node& node);
+inline bool matches_required_node_affinity(const api::corev1::Pod& pod, const api::corev1::Node& node) {
+  return api::matches_required_node_affinity(pod.spec, node);
+}
 
 }  // namespace trireme::scheduler

@@ -34,6 +34,9 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
+/// Whether less of anything is asked for in `after`.
+bool asks_less(const Resources& before, const Resources& after);
+
 /// Reads a resource list; names that the scheduler does not count are left out.
 Resources resources_of(const api::Map<Quantity>& list);
 
@@ -85,6 +88,15 @@ struct PodInfo {
   std::vector<AffinityTerm> preferred_anti_affinity;
 
   static std::shared_ptr<const PodInfo> make(PodPointer pod);
+
+  /// The required placement (node selector and node affinity) as text, empty when there is none.
+  std::string placement;
+  /// All that filters which look at one node alone depend on, as text: equal shapes get equal verdicts.
+  std::string shape() const;
+  /// Namespace and labels as text: what other pods' terms select by.
+  std::string identity() const;
+  /// The pod's own affinity and anti-affinity to pods as text, with what it depends on.
+  std::string affinity_key() const;
 
   const std::string& uid() const { return pod->metadata.uid; }
   bool has_affinity() const {

@@ -5,6 +5,8 @@
 #include <map>
 #include <tuple>
 
+#include "scheduler/extender.h"
+
 namespace trireme::scheduler {
 namespace {
 
@@ -28,8 +30,11 @@ bool ending_by_preemption(const Pod& pod) {
          });
 }
 
-/// Enough to choose from: a tenth of the nodes, at least a hundred.
-size_t candidates_to_find(size_t nodes) { return std::max<size_t>(100, nodes / 10); }
+/// Enough to choose from: by default a tenth of the nodes, at least a hundred.
+size_t candidates_to_find(size_t nodes, const PreemptionArgs& args) {
+  const size_t share = nodes * static_cast<size_t>(args.min_candidate_nodes_percentage) / 100;
+  return std::min(nodes, std::max<size_t>(static_cast<size_t>(args.min_candidate_nodes_absolute), share));
+}
 
 }  // namespace
 
@@ -83,12 +88,12 @@ std::vector<PodInfoPointer> Preemption::take_protected(std::vector<PodInfoPointe
 
 bool Preemption::try_node(PodFilters& filters, const NodeInfo& node, Candidate& candidate, Reasons& reasons) const {
   std::vector<PodInfoPointer> removed;
-  for (const PodInfoPointer& each : node.pods) {
-    if (each->priority < filters.pod().priority) removed.push_back(each);
-  }
-  if (removed.empty()) {
+  if (node.lowest_priority >= filters.pod().priority) {
     reasons.emplace_back("No preemption victims found for incoming pod");
     return false;
+  }
+  for (const PodInfoPointer& each : node.pods) {
+    if (each->priority < filters.pod().priority) removed.push_back(each);
   }
   NodeInfo trial = node;
   const auto take = [&](const PodInfoPointer& pod) {
@@ -146,13 +151,34 @@ const Preemption::Candidate& Preemption::best(const std::vector<Candidate>& cand
   return *std::ranges::min_element(candidates, {}, rank);
 }
 
-Preemption::Plan Preemption::plan(PodFilters& filters, const Refusal& refusal) {
-  Plan plan;
+Status Preemption::ask_extenders(const PodInfo& pod, std::vector<Candidate>& candidates) const {
+  if (!extenders_) return {};
+  for (const auto& extender : *extenders_) {
+    if (candidates.empty()) break;
+    if (extender->config().preempt_verb.empty() || !extender->interested(*pod.pod)) continue;
+    Extender::Candidates offered;
+    for (Candidate& each : candidates) {
+      offered[each.node] = {std::move(each.victims), static_cast<int64_t>(each.violations)};
+    }
+    const auto agreed = extender->preempt(pod, offered, cache_);
+    if (!agreed.ok() && !extender->config().ignorable) return agreed.status();
+    candidates.clear();
+    for (const auto& [node, victims] : agreed.ok() ? *agreed : offered) {
+      candidates.push_back({node, victims.pods, static_cast<size_t>(victims.violations)});
+      std::ranges::stable_sort(candidates.back().victims, more_important);
+    }
+    std::ranges::sort(candidates, {}, [](const Candidate& each) -> const std::string& { return each.node->name; });
+  }
+  return {};
+}
+
+Rescue Preemption::plan(PodFilters& filters, const Refusal& refusal) {
+  Rescue plan;
   plan.message = forbidden(filters.pod(), refusal);
   plan.eligible = plan.message.empty();
   if (!plan.eligible) return plan;
   const std::vector<const NodeInfo*>& nodes = refusal.resolvable;
-  const size_t enough = candidates_to_find(refusal.all_nodes);
+  const size_t enough = candidates_to_find(nodes.size(), args_);
   const size_t offset = nodes.size() > 1 ? std::uniform_int_distribution<size_t>(0, nodes.size() - 1)(random_) : 0;
   std::vector<Candidate> candidates;
   Refusal failed;
@@ -163,19 +189,51 @@ Preemption::Plan Preemption::plan(PodFilters& filters, const Refusal& refusal) {
     if (try_node(filters, *nodes[(offset + i) % nodes.size()], candidate, reasons)) {
       candidates.push_back(std::move(candidate));
     } else {
-      for (std::string& reason : reasons) ++failed.reasons[std::move(reason)];
+      for (const Reasons::Text reason : reasons.texts()) failed.count(reason);
     }
   }
   if (candidates.empty()) {
     const size_t hopeless = refusal.all_nodes - nodes.size();
-    if (hopeless > 0) failed.reasons["Preemption is not helpful for scheduling"] += hopeless;
+    if (hopeless > 0) failed.count("Preemption is not helpful for scheduling", hopeless);
     plan.message = failed.message();
+    return plan;
+  }
+  const Status asked = ask_extenders(filters.pod(), candidates);
+  if (!asked.ok() || candidates.empty()) {
+    plan.message = asked.message();
     return plan;
   }
   const Candidate& chosen = best(candidates);
   plan.node = chosen.node;
   plan.victims = chosen.victims;
   return plan;
+}
+
+namespace {
+
+class DefaultPreemption final : public Plugin {
+ public:
+  explicit DefaultPreemption(const PluginContext& context)
+      : budgets_(context.informers->informer<api::policyv1::PodDisruptionBudget>()),
+        preemption_(
+            *context.cache, *context.nominations, [this](const std::string& ns) { return budgets_.list(ns); },
+            context.random_seed, context.args.preemption, context.extenders) {}
+  std::string_view name() const override { return "DefaultPreemption"; }
+  uint32_t points() const override { return point_bit(Point::kPostFilter); }
+  std::optional<Rescue> post_filter(PodFilters& filters, const Refusal& refusal) override {
+    return preemption_.plan(filters, refusal);
+  }
+
+ private:
+  client::Informer<api::policyv1::PodDisruptionBudget>& budgets_;
+  Preemption preemption_;
+};
+
+}  // namespace
+
+std::shared_ptr<Plugin> default_preemption(const PluginContext& context) {
+  if (!context.informers || !context.cache || !context.nominations) return nullptr;
+  return std::make_shared<DefaultPreemption>(context);
 }
 
 }  // namespace trireme::scheduler

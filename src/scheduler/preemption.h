@@ -7,6 +7,7 @@
 
 #include "api/types/policyv1.h"
 #include "scheduler/cycle.h"
+#include "scheduler/registry.h"
 
 namespace trireme::scheduler {
 
@@ -18,17 +19,16 @@ class Preemption {
 
   /// `budgets` lists a namespace's. What is passed outlives it.
   Preemption(const Cache& cache, const Nominations& nominations, std::function<Budgets(const std::string& ns)> budgets,
-             uint64_t seed)
-      : cache_(cache), nominations_(nominations), budgets_(std::move(budgets)), random_(seed) {}
+             uint64_t seed, PreemptionArgs args = {}, const std::vector<std::unique_ptr<Extender>>* extenders = nullptr)
+      : cache_(cache),
+        nominations_(nominations),
+        budgets_(std::move(budgets)),
+        random_(seed),
+        args_(args),
+        extenders_(extenders) {}
 
-  struct Plan {
-    bool eligible = false;                ///< False: the pod may not preempt now; a promise it has stays.
-    const NodeInfo* node = nullptr;       ///< Null: nothing can be done.
-    std::vector<PodInfoPointer> victims;  ///< To be deleted, the most important first.
-    std::string message;                  ///< Why nothing can be done, as upstream's.
-  };
   /// `filters` refused every node, as `refusal` tells; they are left as they were.
-  Plan plan(PodFilters& filters, const Refusal& refusal);
+  Rescue plan(PodFilters& filters, const Refusal& refusal);
 
  private:
   struct Candidate {
@@ -42,12 +42,19 @@ class Preemption {
   bool try_node(PodFilters& filters, const NodeInfo& node, Candidate& candidate, Reasons& reasons) const;
   /// Splits off those whose budgets would be violated if all were removed; keeps the order.
   std::vector<PodInfoPointer> take_protected(std::vector<PodInfoPointer>& pods) const;
+  /// Leaves the candidates that the extenders agree with.
+  Status ask_extenders(const PodInfo& pod, std::vector<Candidate>& candidates) const;
   static const Candidate& best(const std::vector<Candidate>& candidates);
 
   const Cache& cache_;
   const Nominations& nominations_;
   std::function<Budgets(const std::string&)> budgets_;
   std::mt19937_64 random_;
+  PreemptionArgs args_;
+  const std::vector<std::unique_ptr<Extender>>* extenders_;
 };
+
+/// Preemption as the plugin DefaultPreemption. Null without informers.
+std::shared_ptr<Plugin> default_preemption(const PluginContext& context);
 
 }  // namespace trireme::scheduler

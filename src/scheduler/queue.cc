@@ -3,20 +3,23 @@
 #include <algorithm>
 #include <vector>
 
-#include "api/validation/equal.h"
-
 namespace trireme::scheduler {
 namespace {
 
-// A safety net for changes that no plugin counts.
-constexpr Duration kUnschedulableTimeout = std::chrono::minutes(5);
-
-bool gated(const PodInfo& pod) { return !pod.pod->spec.scheduling_gates.empty(); }
-
-bool scheduling_differs(const api::corev1::Pod& a, const api::corev1::Pod& b) {
-  return a.metadata.labels != b.metadata.labels || a.metadata.annotations != b.metadata.annotations ||
-         a.status.resource_claim_statuses.size() != b.status.resource_claim_statuses.size() ||
-         !api::validation::semantic_equal(a.spec, b.spec);
+/// What of the pod changed that a plugin may care for.
+uint32_t own_change(const PodInfo& before, const PodInfo& after) {
+  uint32_t kinds = 0;
+  const auto same_toleration = [](const api::corev1::Toleration& a, const api::corev1::Toleration& b) {
+    return a.key == b.key && a.operator_ == b.operator_ && a.value == b.value && a.effect == b.effect &&
+           a.toleration_seconds == b.toleration_seconds;
+  };
+  if (before.pod->metadata.labels != after.pod->metadata.labels) kinds |= kOwnLabels;
+  if (asks_less(before.requests, after.requests)) kinds |= kOwnScaledDown;
+  if (!std::ranges::equal(before.pod->spec.tolerations, after.pod->spec.tolerations, same_toleration)) {
+    kinds |= kOwnTolerations;
+  }
+  if (!before.pod->spec.scheduling_gates.empty() && after.pod->spec.scheduling_gates.empty()) kinds |= kOwnGates;
+  return kinds;
 }
 
 }  // namespace
@@ -37,6 +40,10 @@ void Queue::enter(Entry& entry, Place place) {
   if (place == Place::kActive) active_.insert(&entry);
   if (place == Place::kBackoff) backoff_.insert(&entry);
   if (place == Place::kUnschedulable) unschedulable_.insert(&entry);
+  if (place == Place::kUnschedulable || place == Place::kGated) {
+    entry.care = care_of(entry);
+    by_care_[entry.care].insert(&entry);
+  }
 }
 
 void Queue::leave(Entry& entry) {
@@ -44,12 +51,57 @@ void Queue::leave(Entry& entry) {
   if (entry.place == Place::kActive) active_.erase(&entry);
   if (entry.place == Place::kBackoff) backoff_.erase(&entry);
   if (entry.place == Place::kUnschedulable) unschedulable_.erase(&entry);
+  if (entry.place == Place::kInFlight) stop_recording(entry);
+  if (entry.place == Place::kUnschedulable || entry.place == Place::kGated) {
+    const auto group = by_care_.find(entry.care);
+    group->second.erase(&entry);
+    if (group->second.empty()) by_care_.erase(group);
+  }
+}
+
+void Queue::stop_recording(Entry& entry) {
+  if (!entry.seen_from) return;
+  seen_from_.erase(seen_from_.find(*entry.seen_from));
+  entry.seen_from.reset();
+  const uint64_t end = first_change_ + changes_.size();
+  const uint64_t needed = seen_from_.empty() ? end : *seen_from_.begin();
+  for (; first_change_ < needed; ++first_change_) changes_.pop_front();
+}
+
+uint32_t Queue::care_of(const Entry& entry) const {
+  if (entry.pod.waits_for_node) return kNodeAdded;
+  if (entry.pod.refused_by & kExtenders) return ~uint32_t{0};
+  uint32_t kinds = 0;
+  const auto& plugins = entry.pod.profile->plugins;
+  for (size_t i = 0; i < plugins.size(); ++i) {
+    if (entry.pod.refused_by & (1U << i)) kinds |= plugins[i]->changes();
+  }
+  return kinds;
 }
 
 Duration Queue::backoff_end(const Entry& entry) const {
-  Duration wait = initial_backoff_;
-  for (int i = 1; i < entry.pod.attempts && wait < maximum_backoff_; ++i) wait *= 2;
-  return entry.pod.since + std::min(wait, maximum_backoff_);
+  Duration wait = times_.initial_backoff;
+  for (int i = 1; i < entry.pod.attempts && wait < times_.maximum_backoff; ++i) wait *= 2;
+  return entry.pod.since + std::min(wait, times_.maximum_backoff);
+}
+
+bool Queue::gated(Entry& entry) const {
+  for (const Profile::Use& use : entry.pod.profile->at(Point::kPreEnqueue)) {
+    if (!entry.pod.profile->plugins[use.plugin]->pre_enqueue(*entry.pod.info)) continue;
+    entry.pod.refused_by = 1U << use.plugin;
+    entry.pod.waits_for_node = false;
+    return true;
+  }
+  return false;
+}
+
+void Queue::admit(Entry& entry, Duration now) {
+  if (gated(entry)) {
+    enter(entry, Place::kGated);
+    return;
+  }
+  entry.pod.since = now;
+  enter(entry, Place::kActive);
 }
 
 void Queue::retry(Entry& entry, Duration now) {
@@ -59,8 +111,7 @@ void Queue::retry(Entry& entry, Duration now) {
     entry.due = end;
     enter(entry, Place::kBackoff);
   } else {
-    entry.pod.since = now;
-    enter(entry, Place::kActive);
+    admit(entry, now);
   }
 }
 
@@ -69,23 +120,34 @@ void Queue::put(const PodInfoPointer& pod, Duration now) {
   Entry& entry = found->second;
   if (added) {
     entry.number = ++last_number_;
+    entry.pod.profile = find_profile(profiles_, pod->pod->spec.scheduler_name);
     entry.pod.info = pod;
-    entry.pod.since = entry.pod.first_seen = now;
-    enter(entry, gated(*pod) ? Place::kGated : Place::kActive);
+    entry.pod.first_seen = now;
+    admit(entry, now);
     return;
   }
   const PodInfoPointer before = entry.pod.info;
-  const Place place = entry.place;
-  // The priority orders the active ones: out before it changes.
-  leave(entry);
-  entry.pod.info = pod;
-  if (place == Place::kGated && !gated(*pod)) {
-    entry.pod.since = entry.pod.first_seen = now;
+  if (entry.place == Place::kInFlight || entry.place == Place::kBackoff) {
+    entry.pod.info = pod;
+  } else if (entry.place == Place::kActive) {
+    // The priority orders the active ones: out before it changes.
+    leave(entry);
+    entry.pod.info = pod;
     enter(entry, Place::kActive);
-    return;
+  } else if (entry.place == Place::kGated) {
+    leave(entry);
+    entry.pod.info = pod;
+    admit(entry, now);
+    // The time behind the gate is not the scheduler's.
+    if (entry.place == Place::kActive && entry.pod.attempts == 0) entry.pod.first_seen = now;
+  } else {
+    entry.pod.info = pod;
+    ClusterChange change;
+    change.kinds = own_change(*before, *pod);
+    change.pod = pod;
+    change.pod_before = before;
+    if (change.kinds && helps(entry, change)) retry(entry, now);
   }
-  enter(entry, place);
-  if (place == Place::kUnschedulable && scheduling_differs(*before->pod, *pod->pod)) retry(entry, now);
 }
 
 PodInfoPointer Queue::remove(const std::string& uid) {
@@ -102,52 +164,75 @@ const QueuedPod* Queue::pop() {
   Entry& entry = **active_.begin();
   leave(entry);
   enter(entry, Place::kInFlight);
+  entry.seen_from = first_change_ + changes_.size();
+  seen_from_.insert(*entry.seen_from);
   ++entry.pod.attempts;
   return &entry.pod;
+}
+
+void Queue::settle(const std::string& uid) {
+  const auto found = entries_.find(uid);
+  if (found != entries_.end()) stop_recording(found->second);
 }
 
 void Queue::requeue(const std::string& uid, uint32_t plugins, bool waits_for_node, Duration now) {
   const auto found = entries_.find(uid);
   if (found == entries_.end() || found->second.place != Place::kInFlight) return;
   Entry& entry = found->second;
-  leave(entry);
   entry.pod.refused_by = plugins;
   entry.pod.waits_for_node = waits_for_node;
   entry.pod.since = now;
-  if (plugins == 0 && !waits_for_node) {
-    entry.due = backoff_end(entry);
-    enter(entry, Place::kBackoff);
+  bool again = plugins == 0 && !waits_for_node;
+  if (entry.seen_from) {
+    for (uint64_t i = *entry.seen_from; !again && i < first_change_ + changes_.size(); ++i) {
+      again = helps(entry, changes_[i - first_change_]);
+    }
+  }
+  if (again) {
+    retry(entry, now);
   } else {
-    entry.due = now + kUnschedulableTimeout;
+    leave(entry);
+    entry.due = now + times_.unschedulable_timeout;
     enter(entry, Place::kUnschedulable);
   }
 }
 
 bool Queue::helps(const Entry& entry, const ClusterChange& change) const {
   if (entry.pod.waits_for_node) return (change.kinds & kNodeAdded) != 0;
-  for (size_t i = 0; i < profile_.size(); ++i) {
+  if (entry.pod.refused_by & kExtenders) return true;
+  const auto& plugins = entry.pod.profile->plugins;
+  for (size_t i = 0; i < plugins.size(); ++i) {
     if (!(entry.pod.refused_by & (1U << i))) continue;
-    const Plugin& plugin = *profile_[i].plugin;
+    const Plugin& plugin = *plugins[i];
     if ((plugin.changes() & change.kinds) && plugin.may_help(*entry.pod.info, change, cache_)) return true;
   }
   return false;
 }
 
 void Queue::on_change(const ClusterChange& change, Duration now) {
-  if (unschedulable_.empty()) return;
+  if (!seen_from_.empty()) changes_.push_back(change);
   std::vector<Entry*> moving;
-  for (Entry* entry : unschedulable_) {
-    if (helps(*entry, change)) moving.push_back(entry);
+  for (const auto& [care, group] : by_care_) {
+    if (!(care & change.kinds)) continue;
+    for (Entry* entry : group) {
+      if (helps(*entry, change)) moving.push_back(entry);
+    }
   }
-  for (Entry* entry : moving) retry(*entry, now);
+  for (Entry* entry : moving) {
+    if (entry->place == Place::kUnschedulable) {
+      retry(*entry, now);
+    } else {
+      leave(*entry);
+      admit(*entry, now);
+    }
+  }
 }
 
 void Queue::advance(Duration now) {
   while (!backoff_.empty() && (*backoff_.begin())->due <= now) {
     Entry& entry = **backoff_.begin();
     leave(entry);
-    entry.pod.since = now;
-    enter(entry, Place::kActive);
+    admit(entry, now);
   }
   while (!unschedulable_.empty() && (*unschedulable_.begin())->due <= now) retry(**unschedulable_.begin(), now);
 }

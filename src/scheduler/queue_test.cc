@@ -16,11 +16,9 @@ using Place = Queue::Place;
 class QueueTest : public ::testing::Test {
  protected:
   uint32_t bit(std::string_view plugin) const {
-    for (size_t i = 0; i < profile_.size(); ++i) {
-      if (profile_[i].plugin->name() == plugin) return 1U << i;
-    }
-    ADD_FAILURE() << "no plugin " << plugin;
-    return 0;
+    const uint32_t bit = profiles_[0].bit_of(plugin);
+    EXPECT_TRUE(bit) << "no plugin " << plugin;
+    return bit;
   }
   /// The names of all active pods, in the order in which they come.
   std::vector<std::string> pop_all() {
@@ -34,9 +32,9 @@ class QueueTest : public ::testing::Test {
     queue_.requeue(name, plugins, false, now);
   }
 
-  Profile profile_ = default_profile();
+  std::vector<Profile> profiles_ = {default_profile()};
   Cache cache_;
-  Queue queue_{profile_, cache_, 1s, 10s};
+  Queue queue_{profiles_, cache_, {}};
 };
 
 TEST_F(QueueTest, HandsOutByPriorityThenAge) {
@@ -85,12 +83,12 @@ TEST_F(QueueTest, AChangeThatHelpsMovesARefusedPodOnceItsBackoffIsOver) {
   fail("a", asking("{cpu: 2}"), bit("NodeResourcesFit"), 0s);
   EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable);
   const NodePointer small = make_node("small", "{}", "{}", "{cpu: 1, memory: 1Gi, pods: 10}");
-  queue_.on_change({kNodeAdded, small.get(), nullptr}, 100ms);
+  queue_.on_change({.kinds = kNodeAdded, .node = small}, 100ms);
   EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable) << "the node could never take it";
   const NodePointer node = make_node("n");
-  queue_.on_change({kNodeTaints | kNodeLabels, node.get(), nullptr}, 100ms);
+  queue_.on_change({.kinds = kNodeTaints | kNodeLabels, .node = node}, 100ms);
   EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable) << "resources are not a matter of taints";
-  queue_.on_change({kNodeAdded, node.get(), nullptr}, 100ms);
+  queue_.on_change({.kinds = kNodeAdded, .node = node}, 100ms);
   EXPECT_EQ(queue_.place_of("a"), Place::kBackoff);
   EXPECT_EQ(queue_.next_due(), Duration(1s));
   queue_.advance(1s);
@@ -100,10 +98,10 @@ TEST_F(QueueTest, AChangeThatHelpsMovesARefusedPodOnceItsBackoffIsOver) {
 TEST_F(QueueTest, AChangeAfterTheBackoffMakesThePodActiveAtOnce) {
   fail("a", "{}", bit("TaintToleration"), 0s);
   const NodePointer tainted = make_node("t", "{}", "{taints: [{key: k, effect: NoSchedule}]}");
-  queue_.on_change({kNodeAdded, tainted.get(), nullptr}, 5s);
+  queue_.on_change({.kinds = kNodeAdded, .node = tainted}, 5s);
   EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable);
   const NodePointer node = make_node("n");
-  queue_.on_change({kNodeTaints, node.get(), nullptr}, 5s);
+  queue_.on_change({.kinds = kNodeTaints, .node = node}, 5s);
   EXPECT_EQ(queue_.place_of("a"), Place::kActive);
 }
 
@@ -111,10 +109,10 @@ TEST_F(QueueTest, PodsThatSawNoNodeWaitForOne) {
   queue_.put(make_info("a"), 0s);
   ASSERT_TRUE(queue_.pop());
   queue_.requeue("a", 0, /*waits_for_node=*/true, 0s);
-  queue_.on_change({kPodGone, nullptr, make_info("b").get()}, 2s);
+  queue_.on_change({.kinds = kPodGone, .pod = make_info("b")}, 2s);
   EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable);
   const NodePointer node = make_node("n");
-  queue_.on_change({kNodeAdded, node.get(), nullptr}, 2s);
+  queue_.on_change({.kinds = kNodeAdded, .node = node}, 2s);
   EXPECT_EQ(queue_.place_of("a"), Place::kActive);
 }
 
@@ -127,11 +125,30 @@ TEST_F(QueueTest, UnschedulablePodsAreTriedAgainAfterFiveMinutes) {
 }
 
 TEST_F(QueueTest, OnlyChangesThatMatterRetryAnUnschedulablePod) {
-  fail("a", "{}", bit("NodeAffinity"), 0s);
+  fail("a", "{}", bit("TaintToleration"), 0s);
   queue_.put(make_info("a", "{}", "{}", ", status: {conditions: [{type: PodScheduled, status: 'False'}]}"), 5s);
   EXPECT_EQ(queue_.place_of("a"), Place::kUnschedulable);
   queue_.put(make_info("a", "{tolerations: [{operator: Exists}]}"), 5s);
   EXPECT_EQ(queue_.place_of("a"), Place::kActive);
+}
+
+TEST_F(QueueTest, ChangesWhileAPodIsInFlightCount) {
+  queue_.put(make_info("a", asking("{cpu: 2}")), 0s);
+  queue_.put(make_info("b", asking("{cpu: 2}")), 0s);
+  queue_.put(make_info("c", asking("{cpu: 2}")), 0s);
+  ASSERT_TRUE(queue_.pop());
+  const NodePointer node = make_node("n");
+  queue_.on_change({.kinds = kNodeAdded, .node = node}, 1s);
+  ASSERT_TRUE(queue_.pop());
+  queue_.requeue("a", bit("NodeResourcesFit"), false, 1s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kBackoff) << "the node came after it was taken up";
+  queue_.requeue("b", bit("NodeResourcesFit"), false, 1s);
+  EXPECT_EQ(queue_.place_of("b"), Place::kUnschedulable) << "it has seen the node";
+  ASSERT_TRUE(queue_.pop());
+  queue_.settle("c");
+  queue_.on_change({.kinds = kNodeAdded, .node = node}, 1s);
+  queue_.requeue("c", bit("NodeResourcesFit"), false, 1s);
+  EXPECT_EQ(queue_.place_of("c"), Place::kUnschedulable) << "it could only fail by an error";
 }
 
 TEST_F(QueueTest, RemovedPodsAreGoneFromEverywhere) {

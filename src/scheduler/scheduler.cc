@@ -12,13 +12,17 @@
 #include <variant>
 #include <vector>
 
+#include "api/types/storagev1.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "client/informer.h"
 #include "scheduler/cache.h"
 #include "scheduler/cycle.h"
+#include "scheduler/extender.h"
+#include "scheduler/flight.h"
 #include "scheduler/metrics.h"
-#include "scheduler/preemption.h"
 #include "scheduler/queue.h"
+#include "scheduler/registry.h"
 #include "scheduler/siblings.h"
 #include "scheduler/writer.h"
 
@@ -42,12 +46,26 @@ struct NodeChanged {
 struct NamespaceChanged {
   NamespacePointer before, after;
 };
-struct BindingDone {
-  PodInfoPointer pod;
-  Status status;
-  Duration first_seen, started;
+/// An object of a kind that only plugins know.
+struct ObjectChanged {
+  uint32_t kinds;
+  std::shared_ptr<const void> before, after;
 };
-using Message = std::variant<PodChanged, NodeChanged, NamespaceChanged, BindingDone>;
+/// `pre_bind` waits for something.
+struct NotYet {
+  FlightPointer flight;
+  std::optional<Duration> look_again;
+};
+struct BindingDone {
+  FlightPointer flight;
+  Status status;
+};
+/// A plugin let a waiting pod go on; or not, when there is a message.
+struct Answered {
+  std::string uid, plugin;
+  std::optional<std::string> refusal;
+};
+using Message = std::variant<PodChanged, NodeChanged, NamespaceChanged, ObjectChanged, NotYet, BindingDone, Answered>;
 
 uint32_t node_change(const Node* before, const Node& after) {
   if (!before) return kNodeAdded;
@@ -64,30 +82,19 @@ uint32_t node_change(const Node* before, const Node& after) {
   return kinds;
 }
 
-bool asks_less(const Resources& before, const Resources& after) {
-  if (after.milli_cpu < before.milli_cpu || after.memory < before.memory ||
-      after.ephemeral_storage < before.ephemeral_storage) {
-    return true;
-  }
-  return std::ranges::any_of(before.scalar, [&](const auto& each) {
-    const auto found = after.scalar.find(each.first);
-    return found == after.scalar.end() || found->second < each.second;
-  });
-}
-
 uint64_t seed_or_random(uint64_t seed) { return seed != 0 ? seed : std::random_device()(); }
 
-class SchedulerImpl final : public Scheduler {
+class SchedulerImpl final : public Scheduler, private WaitingPods {
  public:
   explicit SchedulerImpl(SchedulerContext context)
       : context_(std::move(context)),
-        profile_(default_profile()),
-        queue_(profile_, cache_, context_.options.pod_initial_backoff, context_.options.pod_max_backoff),
-        cycle_(profile_, cache_, nominations_, seed_or_random(context_.options.random_seed)),
-        budgets_(context_.informers->informer<api::policyv1::PodDisruptionBudget>()),
-        preemption_(
-            cache_, nominations_, [this](const std::string& ns) { return budgets_.list(ns); },
-            seed_or_random(context_.options.random_seed)),
+        seed_(seed_or_random(context_.options.random_seed)),
+        extenders_(make_extenders()),
+        profiles_(make_profiles()),
+        queue_(profiles_, cache_,
+               {context_.options.pod_initial_backoff, context_.options.pod_max_backoff,
+                context_.options.unschedulable_timeout}),
+        cycle_(cache_, nominations_, seed_, extenders_pointer()),
         siblings_(*context_.informers),
         writer_(context_.client, context_.events->recorder(context_.options.scheduler_name), context_.clock,
                 context_.single_threaded ? Writer::Mode::kStepped : Writer::Mode::kThreads) {
@@ -95,10 +102,17 @@ class SchedulerImpl final : public Scheduler {
     follow<Pod, PodChanged>();
     follow<Node, NodeChanged>();
     follow<Namespace, NamespaceChanged>();
+    follow_object<api::corev1::PersistentVolumeClaim>(kClaimAdded, kClaimUpdated);
+    follow_object<api::corev1::PersistentVolume>(kVolumeAdded, kVolumeUpdated);
+    follow_object<api::storagev1::StorageClass>(kStorageClassAdded, kStorageClassUpdated);
+    follow_object<api::storagev1::CSINode>(kCsiNodeAdded, kCsiNodeUpdated, kCsiNodeRemoved);
+    follow_object<api::storagev1::CSIDriver>(kCsiDriverAdded, kCsiDriverUpdated);
+    follow_object<api::storagev1::CSIStorageCapacity>(kCsiCapacityAdded, kCsiCapacityUpdated);
   }
   ~SchedulerImpl() override { stop(); }
 
   Status start(std::stop_token stop) override {
+    TRY(made_);
     context_.informers->start();
     if (!context_.informers->wait_synced(stop)) return Status::timeout("stopped before the informers were synced");
     if (!context_.single_threaded) thread_ = std::jthread([this](std::stop_token own_stop) { run(own_stop); });
@@ -125,7 +139,9 @@ class SchedulerImpl final : public Scheduler {
       worked = true;
     }
     messages_.clear();
-    queue_.advance(context_.clock->monotonic());
+    const Duration now = context_.clock->monotonic();
+    queue_.advance(now);
+    for (const FlightPointer& flight : flights_.due(now)) resume(flight, now);
     show_queue();
     if (const QueuedPod* pod = queue_.pop()) {
       schedule(*pod);
@@ -146,11 +162,74 @@ class SchedulerImpl final : public Scheduler {
   std::string metrics() const override { return metrics_.print(context_.options.scheduler_name); }
 
  private:
+  Extenders make_extenders() {
+    Extenders extenders;
+    for (const ExtenderConfig& config : context_.options.extenders) {
+      auto extender = Extender::create(config);
+      if (extender.ok()) {
+        extenders.push_back(std::move(*extender));
+      } else {
+        made_ = extender.status();
+      }
+    }
+    return extenders;
+  }
+  const Extenders* extenders_pointer() const { return extenders_.empty() ? nullptr : &extenders_; }
+
+  std::vector<Profile> make_profiles() {
+    PluginContext context;
+    context.informers = context_.informers.get();
+    context.client = context_.client;
+    context.clock = context_.clock;
+    context.cache = &cache_;
+    context.nominations = &nominations_;
+    context.waiting = this;
+    context.extenders = extenders_pointer();
+    context.random_seed = seed_;
+    std::vector<ProfileConfig> configs = context_.options.profiles;
+    if (configs.empty()) configs.emplace_back().scheduler_name = context_.options.scheduler_name;
+    std::vector<Profile> profiles;
+    for (ProfileConfig& config : configs) {
+      for (const ExtenderConfig& extender : context_.options.extenders) {
+        for (const auto& resource : extender.managed_resources) {
+          if (resource.ignored_by_scheduler) config.args.fit.ignored_resources.push_back(resource.name);
+        }
+      }
+      auto profile = make_profile(config, context);
+      if (profile.ok()) {
+        for (const PluginDescriptor& more : context_.options.more_plugins) {
+          profile->add(more.make(context), more.weight);
+        }
+        profiles.push_back(std::move(*profile));
+      } else {
+        made_ = profile.status();
+      }
+    }
+    return profiles;
+  }
+
   template <typename T, typename Changed>
   void follow() {
     context_.informers->informer<T>().add_handler([this](const auto& before, const auto& after) {
       post(Changed{before, after});
     });
+  }
+
+  /// Follows a kind that some plugin waits for.
+  template <typename T>
+  void follow_object(Change added, Change updated, uint32_t removed = 0) {
+    const auto waits = [&](const std::shared_ptr<Plugin>& plugin) {
+      return (plugin->changes() & (added | updated | removed)) != 0;
+    };
+    if (std::ranges::none_of(profiles_,
+                             [&](const Profile& each) { return std::ranges::any_of(each.plugins, waits); })) {
+      return;
+    }
+    context_.informers->informer<T>().add_handler(
+        [this, added, updated, removed](const auto& before, const auto& after) {
+          const uint32_t kind = !before ? uint32_t{added} : after ? uint32_t{updated} : removed;
+          if (kind) post(ObjectChanged{kind, before, after});
+        });
   }
 
   void post(Message message) {
@@ -167,10 +246,11 @@ class SchedulerImpl final : public Scheduler {
     }
   }
 
-  /// A timer for the queued pod that is due first.
+  /// A timer for the queued or waiting pod that is due first.
   void arm() {
     if (timer_fired_.exchange(false)) timer_due_.reset();
-    const std::optional<Duration> due = queue_.next_due();
+    std::optional<Duration> due = queue_.next_due();
+    if (const auto flight = flights_.next_due()) due = due ? std::min(*due, *flight) : flight;
     if (due != timer_due_) {
       timer_.reset();
       timer_due_ = due;
@@ -208,27 +288,165 @@ class SchedulerImpl final : public Scheduler {
       queue_.remove(pod->uid());
       return;
     }
-    PodFilters filters(profile_, cache_, nominations_, *pod);
+    const Profile& profile = *queued.profile;
+    PodFilters filters(profile, cache_, nominations_, *pod);
     Cycle::Decision decision = cycle_.decide(filters);
-    if (decision.node) {
-      const std::string node = decision.node->name;
-      cache_.assume(pod, node);
-      nominations_.remove(pod->uid());
-      writer_.bind(pod->pod, node, [this, pod, first_seen = queued.first_seen, started](const Status& status) {
-        post(BindingDone{pod, status, first_seen, started});
-      });
-      return;
+    if (!decision.error.ok()) {
+      fail(pod, decision.error);
+      metrics_.record(Metrics::kError, context_.clock->monotonic() - started);
+    } else if (decision.node) {
+      auto flight = std::make_shared<Flight>();
+      flight->pod = pod;
+      flight->profile = &profile;
+      flight->node = decision.node->name;
+      flight->first_seen = queued.first_seen;
+      flight->started = started;
+      depart(flight, *decision.node);
+    } else {
+      if (decision.refusal.all_nodes > 0) rescue(pod, filters, decision.refusal);
+      refuse(pod, decision.refusal);
+      metrics_.record(Metrics::kUnschedulable, context_.clock->monotonic() - started);
     }
-    if (decision.refusal.all_nodes > 0) preempt(pod, filters, decision.refusal);
-    refuse(pod, decision.refusal);
-    metrics_.record(Metrics::kUnschedulable, context_.clock->monotonic() - started);
   }
 
-  void preempt(const PodInfoPointer& pod, PodFilters& filters, Refusal& refusal) {
-    const Preemption::Plan plan = preemption_.plan(filters, refusal);
-    ++metrics_.preemption_attempts;
-    refusal.preemption = plan.message;
-    if (!plan.eligible) return;
+  /// Sets aside what the pod needs on the node, and has it bound unless a plugin has it wait.
+  void depart(const FlightPointer& flight, const NodeInfo& node) {
+    const PodInfo& pod = *flight->pod;
+    const Profile& profile = *flight->profile;
+    cache_.assume(flight->pod, flight->node);
+    flights_.add(flight);
+    for (const Profile::Use& use : profile.at(Point::kReserve)) {
+      Plugin& plugin = *profile.plugins[use.plugin];
+      auto reservation = plugin.reserve(pod, node, cache_);
+      if (!reservation.ok()) {
+        abort(flight, plugin_error("Reserve", plugin, reservation.status()));
+        return;
+      }
+      if (*reservation) flight->reservations.push_back({use.plugin, std::move(*reservation)});
+      if (!flight->reservations.empty()) flight->care |= plugin.changes();
+    }
+    nominations_.remove(pod.uid());
+    for (const Profile::Use& use : profile.at(Point::kPermit)) {
+      Permission permission = profile.plugins[use.plugin]->permit(pod, node);
+      if (permission.answer == Permission::Answer::kRefuse) {
+        turn_back(flight, use.plugin, std::move(permission.message));
+        return;
+      }
+      if (permission.answer == Permission::Answer::kWait) {
+        flight->waits_for[use.plugin] = {context_.clock->monotonic() + permission.limit, permission.limit};
+      }
+    }
+    if (flight->waits_for.empty()) {
+      take_off(flight);
+    } else {
+      flights_.set_due(flight);
+    }
+  }
+
+  /// Permitted: what remains to be done is done beside this thread.
+  void take_off(const FlightPointer& flight) {
+    queue_.settle(flight->pod->uid());
+    prepare(flight);
+  }
+
+  void prepare(const FlightPointer& flight) {
+    flight->running = true;
+    flight->changed = false;
+    flight->look_again.reset();
+    flights_.set_due(flight);
+    writer_.post(flight->pod->uid(), [this, flight] { work(flight); });
+  }
+
+  /// On a thread of the writer's.
+  void work(const FlightPointer& flight) {
+    while (flight->prepared < flight->reservations.size()) {
+      auto& [plugin, reservation] = flight->reservations[flight->prepared];
+      const auto progress = reservation->pre_bind();
+      if (!progress.ok()) {
+        post(BindingDone{flight, plugin_error("PreBind", *flight->profile->plugins[plugin], progress.status())});
+        return;
+      }
+      if (!progress->done) {
+        post(NotYet{flight, progress->look_again});
+        return;
+      }
+      ++flight->prepared;
+    }
+    const auto extended = bind_by_extender(extenders_, *flight->pod->pod, flight->node);
+    const Status status = extended ? *extended : bind(*flight);
+    if (status.ok()) writer_.scheduled(*flight->pod->pod, flight->node);
+    post(BindingDone{flight, status});
+  }
+
+  static Status bind(const Flight& flight) {
+    for (const Profile::Use& use : flight.profile->at(Point::kBind)) {
+      Plugin& plugin = *flight.profile->plugins[use.plugin];
+      const auto status = plugin.bind(*flight.pod->pod, flight.node);
+      if (status) return status->ok() ? *status : plugin_error("Bind", plugin, *status);
+    }
+    return Status::internal("no plugin binds the pod");
+  }
+
+  static Status plugin_error(std::string_view point, const Plugin& plugin, const Status& status) {
+    return status.with_context(fmt::format("running {} plugin \"{}\"", point, plugin.name()));
+  }
+
+  /// The flight's time has come: it looks again, or has waited for its permission in vain.
+  void resume(const FlightPointer& flight, Duration now) {
+    if (flight->waits_for.empty()) {
+      if (!flight->running) prepare(flight);
+      return;
+    }
+    for (const auto& [plugin, wait] : flight->waits_for) {
+      if (wait.until > now) continue;
+      turn_back(flight, plugin,
+                fmt::format("rejected due to timeout after waiting {} at plugin {}", format_duration(wait.limit),
+                            flight->profile->plugins[plugin]->name()));
+      return;
+    }
+  }
+
+  /// Takes back that the pod is thought to be on its node.
+  void cancel(const FlightPointer& flight) {
+    flights_.remove(flight);
+    for (auto each = flight->reservations.rbegin(); each != flight->reservations.rend(); ++each) {
+      each->reservation->unreserve();
+    }
+    const std::string& uid = flight->pod->uid();
+    if (cache_.is_assumed(uid)) cache_.remove_pod(uid);
+  }
+
+  void abort(const FlightPointer& flight, const Status& status) {
+    cancel(flight);
+    metrics_.record(Metrics::kError, context_.clock->monotonic() - flight->started);
+    fail(flight->pod, status);
+    note({.kinds = kPodGone, .pod = flight->pod});
+  }
+
+  /// A plugin does not let the pod go.
+  void turn_back(const FlightPointer& flight, size_t plugin, std::string message) {
+    cancel(flight);
+    metrics_.record(Metrics::kUnschedulable, context_.clock->monotonic() - flight->started);
+    Refusal refusal;
+    refusal.all_nodes = 1;
+    refusal.count(message);
+    refusal.plugins = 1U << plugin;
+    refuse(flight->pod, refusal);
+    note({.kinds = kPodGone, .pod = flight->pod});
+  }
+
+  void rescue(const PodInfoPointer& pod, PodFilters& filters, Refusal& refusal) {
+    for (const Profile::Use& use : filters.profile().at(Point::kPostFilter)) {
+      const auto rescue = filters.profile().plugins[use.plugin]->post_filter(filters, refusal);
+      if (!rescue) continue;
+      ++metrics_.preemption_attempts;
+      refusal.preemption = rescue->message;
+      if (rescue->eligible) preempt(pod, *rescue);
+      return;
+    }
+  }
+
+  void preempt(const PodInfoPointer& pod, const Rescue& plan) {
     nominations_.remove(pod->uid());
     if (!plan.node) return;
     const std::string& node = plan.node->name;
@@ -243,7 +461,12 @@ class SchedulerImpl final : public Scheduler {
     nominations_.set(pod, node);
     metrics_.preemption_victims += plan.victims.size();
     for (const PodInfoPointer& victim : plan.victims) {
-      if (!victim->pod->metadata.deletion_timestamp) writer_.preempt(victim->pod, pod->pod, node);
+      const FlightPointer flight = flights_.find(victim->uid());
+      if (flight && !flight->waits_for.empty()) {
+        turn_back(flight, flight->waits_for.begin()->first, "preempted");
+      } else if (!victim->pod->metadata.deletion_timestamp) {
+        writer_.preempt(victim->pod, pod->pod, node);
+      }
     }
   }
 
@@ -253,35 +476,102 @@ class SchedulerImpl final : public Scheduler {
                               nominations_.node_of(pod->uid())});
   }
 
-  void apply(const BindingDone& done) {
-    const Duration now = context_.clock->monotonic();
-    if (done.status.ok()) {
-      queue_.remove(done.pod->uid());
-      metrics_.record(Metrics::kScheduled, now - done.started);
-      metrics_.pod_duration.observe(now - done.first_seen);
+  void fail(const PodInfoPointer& pod, const Status& status) {
+    log::warning("Cannot schedule a pod", {{"pod", client::key_of(pod->pod->metadata)}, {"error", status}});
+    queue_.requeue(pod->uid(), 0, false, context_.clock->monotonic());
+    if (status.is(Reason::kNotFound)) return;
+    writer_.report(pod->pod, {std::string(api::corev1::kPodReasonSchedulerError), status.message(), {}});
+  }
+
+  /// Tells everybody who waits for a change.
+  void note(const ClusterChange& change) {
+    queue_.on_change(change, context_.clock->monotonic());
+    for (const FlightPointer& flight : flights_.caring(change.kinds)) {
+      flight->changed = true;
+      if (!flight->running) prepare(flight);
+    }
+  }
+
+  // WaitingPods, for plugins on any thread.
+  void allow(const std::string& uid, std::string_view plugin) override {
+    post(Answered{uid, std::string(plugin), std::nullopt});
+  }
+  void refuse(const std::string& uid, std::string_view plugin, std::string message) override {
+    post(Answered{uid, std::string(plugin), std::move(message)});
+  }
+
+  void apply(const Answered& answer) {
+    const FlightPointer flight = flights_.find(answer.uid);
+    if (!flight) return;
+    const auto found = std::ranges::find_if(flight->waits_for, [&](const auto& each) {
+      return flight->profile->plugins[each.first]->name() == answer.plugin;
+    });
+    if (found == flight->waits_for.end()) return;
+    if (answer.refusal) {
+      turn_back(flight, found->first, *answer.refusal);
       return;
     }
-    metrics_.record(Metrics::kError, now - done.started);
-    // Bound after all: only the answer was lost. Or gone meanwhile.
-    if (!cache_.is_assumed(done.pod->uid())) return;
-    log::warning("Cannot bind a pod", {{"pod", client::key_of(done.pod->pod->metadata)}, {"error", done.status}});
-    cache_.remove_pod(done.pod->uid());
-    queue_.requeue(done.pod->uid(), 0, false, now);
-    queue_.on_change({kPodGone, nullptr, done.pod.get()}, now);
-    if (done.status.is(Reason::kNotFound)) return;
-    writer_.report(done.pod->pod, {std::string(api::corev1::kPodReasonSchedulerError), done.status.message(), {}});
+    flight->waits_for.erase(found);
+    if (flight->waits_for.empty()) {
+      take_off(flight);
+    } else {
+      flights_.set_due(flight);
+    }
+  }
+
+  void apply(const NotYet& message) {
+    const FlightPointer& flight = message.flight;
+    flight->running = false;
+    if (flight->abandoned) {
+      cancel(flight);
+      return;
+    }
+    if (flight->changed) {
+      prepare(flight);
+      return;
+    }
+    flight->look_again = message.look_again;
+    flights_.set_due(flight);
+  }
+
+  void apply(const BindingDone& done) {
+    const FlightPointer& flight = done.flight;
+    const std::string& uid = flight->pod->uid();
+    const Duration now = context_.clock->monotonic();
+    flight->running = false;
+    // Perhaps it is bound though the answer was lost.
+    if (done.status.ok() || (cache_.pod(uid) && !cache_.is_assumed(uid))) {
+      flights_.remove(flight);
+      for (const auto& each : flight->reservations) each.reservation->post_bind();
+      queue_.remove(uid);
+      metrics_.record(Metrics::kScheduled, now - flight->started);
+      metrics_.pod_duration.observe(now - flight->first_seen);
+      return;
+    }
+    const bool gone = flight->abandoned;
+    if (!gone) {
+      abort(flight, done.status);
+      return;
+    }
+    cancel(flight);
+    metrics_.record(Metrics::kError, now - flight->started);
+  }
+
+  void apply(const ObjectChanged& change) {
+    note({.kinds = change.kinds,
+          .object = change.after ? change.after : change.before,
+          .object_before = change.after ? change.before : nullptr});
   }
 
   void apply(const NodeChanged& change) {
-    const Duration now = context_.clock->monotonic();
     if (!change.after) {
       cache_.remove_node(change.before->metadata.name);
-      queue_.on_change({kNodeRemoved, nullptr, nullptr}, now);
+      note({.kinds = kNodeRemoved, .node_before = change.before});
       return;
     }
     cache_.set_node(change.after);
     const uint32_t kinds = node_change(change.before.get(), *change.after);
-    if (kinds) queue_.on_change({kinds, change.after.get(), nullptr}, now);
+    if (kinds) note({.kinds = kinds, .node = change.after, .node_before = change.before});
   }
 
   void apply(const NamespaceChanged& change) {
@@ -292,7 +582,7 @@ class SchedulerImpl final : public Scheduler {
     const Labels& labels = change.after->metadata.labels;
     cache_.set_namespace(change.after->metadata.name, labels);
     if (change.before && change.before->metadata.labels == labels) return;
-    queue_.on_change({kNamespaceLabels, nullptr, nullptr}, context_.clock->monotonic());
+    note({.kinds = kNamespaceLabels});
   }
 
   void apply(const PodChanged& change) {
@@ -316,6 +606,9 @@ class SchedulerImpl final : public Scheduler {
     const std::string& uid = pod->metadata.uid;
     queue_.remove(uid);
     nominations_.remove(uid);
+    if (const FlightPointer flight = flights_.find(uid)) {
+      if (!flight->running) cancel(flight);  // Somebody else bound it.
+    }
     const PodInfoPointer before = cache_.is_assumed(uid) ? nullptr : cache_.pod(uid);
     const PodInfoPointer info = PodInfo::make(pod);
     cache_.set_pod(info, pod->spec.node_name);
@@ -326,11 +619,11 @@ class SchedulerImpl final : public Scheduler {
       if (before->pod->metadata.labels != pod->metadata.labels) kinds |= kPodRelabelled;
       if (asks_less(before->requests, info->requests)) kinds |= kPodScaledDown;
     }
-    if (kinds) queue_.on_change({kinds, nullptr, info.get()}, context_.clock->monotonic());
+    if (kinds) note({.kinds = kinds, .pod = info, .pod_before = before});
   }
 
   void apply_waiting(const PodPointer& pod) {
-    if (pod->spec.scheduler_name != context_.options.scheduler_name) return;
+    if (!find_profile(profiles_, pod->spec.scheduler_name)) return;
     if (pod->metadata.deletion_timestamp) {
       forget(*pod);
       return;
@@ -350,20 +643,26 @@ class SchedulerImpl final : public Scheduler {
     nominations_.remove(uid);
     PodInfoPointer freed = cache_.remove_pod(uid);
     if (!freed && promised) freed = waiting;
-    if (freed) queue_.on_change({kPodGone, nullptr, freed.get()}, context_.clock->monotonic());
+    if (const FlightPointer flight = flights_.find(uid)) {
+      flight->abandoned = true;
+      if (!flight->running) cancel(flight);
+    }
+    if (freed) note({.kinds = kPodGone, .pod = freed});
   }
 
   SchedulerContext context_;
-  const Profile profile_;
+  const uint64_t seed_;
   Metrics metrics_;
 
   // The scheduling thread's alone.
   Cache cache_;
   Nominations nominations_;
+  Status made_;  ///< Before what may fail to be made.
+  const Extenders extenders_;
+  const std::vector<Profile> profiles_;
   Queue queue_;
   Cycle cycle_;
-  client::Informer<api::policyv1::PodDisruptionBudget>& budgets_;
-  Preemption preemption_;
+  Flights flights_;
   std::optional<Duration> timer_due_;
   std::vector<Message> messages_;  ///< Taken from the inbox.
 
@@ -379,6 +678,16 @@ class SchedulerImpl final : public Scheduler {
 };
 
 }  // namespace
+
+SchedulerOptions options_of(const Configuration& configuration) {
+  SchedulerOptions options;
+  options.scheduler_name = configuration.profiles.front().scheduler_name;
+  options.pod_initial_backoff = configuration.pod_initial_backoff;
+  options.pod_max_backoff = configuration.pod_max_backoff;
+  options.profiles = configuration.profiles;
+  options.extenders = configuration.extenders;
+  return options;
+}
 
 std::unique_ptr<Scheduler> Scheduler::create(SchedulerContext context) {
   return std::make_unique<SchedulerImpl>(std::move(context));

@@ -10,6 +10,7 @@
 #include "api/codec.h"
 #include "api/yaml.h"
 #include "scheduler/cycle.h"
+#include "scheduler/registry.h"
 
 /// Objects in short form, for the module's tests.
 namespace trireme::scheduler::testing {
@@ -27,8 +28,10 @@ std::shared_ptr<const T> from_yaml(std::string_view yaml) {
 /// A pod in the namespace "default" whose UID is its name. `spec` and `labels` are YAML in flow style.
 inline PodPointer make_pod(const std::string& name, const std::string& spec = "{}", const std::string& labels = "{}",
                            const std::string& rest = "") {
-  return from_yaml<api::corev1::Pod>("{metadata: {name: '" + name + "', namespace: default, uid: '" + name +
-                                     "', labels: " + labels + "}, spec: " + spec + rest + "}");
+  auto pod = *from_yaml<api::corev1::Pod>("{metadata: {name: '" + name + "', namespace: default, uid: '" + name +
+                                          "', labels: " + labels + "}, spec: " + spec + rest + "}");
+  if (pod.spec.scheduler_name.empty()) pod.spec.scheduler_name = "default-scheduler";
+  return std::make_shared<const api::corev1::Pod>(std::move(pod));
 }
 
 inline PodInfoPointer make_info(const std::string& name, const std::string& spec = "{}",
@@ -56,7 +59,7 @@ struct Cluster {
   Profile profile = default_profile();
   Cache cache;
   Nominations nominations;
-  Cycle cycle{profile, cache, nominations, /*seed=*/1};
+  Cycle cycle{cache, nominations, /*seed=*/1};
 
   Cluster() { cache.set_namespace("default", {{"kubernetes.io/metadata.name", "default"}}); }
 
@@ -75,7 +78,7 @@ struct Cluster {
     Reasons reasons;
     if (!plan.filter || plan.filter->check(*cache.node(node), reasons) == Fit::kFits) return {};
     std::string out;
-    for (const std::string& reason : reasons) out += (out.empty() ? "" : ", ") + reason;
+    for (const Reasons::Text reason : reasons.texts()) out += (out.empty() ? "" : ", ") + *reason;
     return out;
   }
 

@@ -14,7 +14,8 @@ using api::corev1::PodCondition;
 
 namespace {
 
-constexpr size_t kWorkers = 4;
+// Each waits for the disk most of the time: the more writes wait together, the more the store commits at once.
+constexpr size_t kWorkers = 16;
 
 const PodCondition* find_condition(const Pod& pod, std::string_view type) {
   const auto found = std::ranges::find(pod.status.conditions, type, &PodCondition::type);
@@ -100,22 +101,9 @@ void Writer::post(const std::string& uid, Task task) {
   worker.changed.notify_one();
 }
 
-void Writer::bind(PodPointer pod, std::string node, Done done) {
-  const std::string& uid = pod->metadata.uid;
-  post(uid, [this, pod, node = std::move(node), done = std::move(done)] { done(write_bind(*pod, node)); });
-}
-
-Status Writer::write_bind(const Pod& pod, const std::string& node) {
-  api::corev1::Binding binding;
-  binding.metadata.namespace_ = pod.metadata.namespace_;
-  binding.metadata.name = pod.metadata.name;
-  binding.metadata.uid = pod.metadata.uid;
-  binding.target.kind = "Node";
-  binding.target.name = node;
-  TRY(client_.post<Pod>(pod.metadata.namespace_, pod.metadata.name, "binding", binding));
+void Writer::scheduled(const Pod& pod, const std::string& node) {
   recorder_.normal(pod, "Scheduled",
                    fmt::format("Successfully assigned {}/{} to {}", pod.metadata.namespace_, pod.metadata.name, node));
-  return {};
 }
 
 void Writer::report(PodPointer pod, Failure failure) {

@@ -17,8 +17,8 @@
 
 namespace trireme::scheduler {
 
-/// Writes the scheduler's decisions to the API beside the scheduling thread, on a few threads of its own. What concerns
-/// one pod is written in the order of the calls. A stepped writer has no threads; `step` writes. Thread-safe.
+/// Writes what the scheduler decides to the API beside the scheduling thread, on a few threads of its own. What
+/// concerns one pod is written in the order of the calls. A stepped writer has no threads; `step` writes. Thread-safe.
 class Writer {
  public:
   enum class Mode { kThreads, kStepped };
@@ -26,9 +26,12 @@ class Writer {
          Mode mode = Mode::kThreads);
   ~Writer();
 
-  using Done = std::function<void(const Status&)>;
-  /// Binds the pod; `done` is called on a thread of the writer's. Records the event of the success.
-  void bind(PodPointer pod, std::string node, Done done);
+  using Task = std::function<void()>;
+  /// Runs `task` after what was posted for the pod before.
+  void post(const std::string& uid, Task task);
+
+  /// Records that the pod was bound.
+  void scheduled(const api::corev1::Pod& pod, const std::string& node);
 
   struct Failure {
     std::string reason;  ///< Of the condition: Unschedulable or SchedulerError.
@@ -51,16 +54,13 @@ class Writer {
   void stop();
 
  private:
-  using Task = std::function<void()>;
   struct Worker {
     std::mutex mutex;
     std::condition_variable_any changed;
     std::deque<Task> tasks;
     std::jthread thread;
   };
-  void post(const std::string& uid, Task task);
   static void run(Worker& worker, std::stop_token stop);
-  Status write_bind(const api::corev1::Pod& pod, const std::string& node);
   void write_report(const api::corev1::Pod& pod, const Failure& failure);
   Status write_preempt(const api::corev1::Pod& victim, const std::string& scheduler);
   void patch_status(const api::corev1::Pod& pod, std::string fields);

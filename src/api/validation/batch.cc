@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
+#include <cctype>
 #include <set>
+#include <tuple>
 
 #include "api/codec.h"
+#include "api/cron.h"
 #include "api/selectors.h"
+#include "api/time_zone.h"
 #include "api/types/batchv1.h"
 #include "api/validation/equal.h"
+#include "api/validation/jobs.h"
 #include "api/validation/meta.h"
 #include "api/validation/pod.h"
 #include "api/validation/rules.h"
@@ -21,6 +24,8 @@ namespace {
 
 constexpr size_t kMaxCronJobName = 52;  // leaves room for the "-" and ten digits of its jobs' names
 constexpr int32_t kMaxParallelIndexed = 100000;
+constexpr size_t kMaxPolicyRules = 20;
+constexpr size_t kMaxExitCodes = 255;
 
 template <typename T>
 void check_optional(const std::optional<T>& value, const Path& at, ErrorList& errors) {
@@ -31,7 +36,7 @@ void check_failure_policy(const batchv1::JobSpec& spec, const Path& at, ErrorLis
   if (!spec.pod_failure_policy) return;
   const Path rules = at.child("podFailurePolicy", "rules");
   const auto& list = spec.pod_failure_policy->rules;
-  if (list.size() > 20) errors.too_many(rules, list.size(), 20);
+  if (list.size() > kMaxPolicyRules) errors.too_many(rules, list.size(), kMaxPolicyRules);
   for (size_t i = 0; i < list.size(); ++i) {
     const auto& rule = list[i];
     const Path path = rules.index(i);
@@ -44,7 +49,13 @@ void check_failure_policy(const batchv1::JobSpec& spec, const Path& at, ErrorLis
       const auto& requirement = *rule.on_exit_codes;
       errors.check_enum(codes.child("operator"), requirement.operator_, {"In", "NotIn"});
       if (requirement.values.empty()) {
-        errors.invalid(codes.child("values"), BadValue::raw("[]int32{}"), "at least one value is required");
+        errors.invalid(codes.child("values"), BadValue::raw("[]"), "at least one value is required");
+      } else if (requirement.values.size() > kMaxExitCodes) {
+        errors.too_many(codes.child("values"), requirement.values.size(), kMaxExitCodes);
+      }
+      if (!std::ranges::is_sorted(requirement.values)) {
+        errors.invalid(codes.child("values"), BadValue::raw(fmt::format("[{}]", fmt::join(requirement.values, ","))),
+                       "must be ordered");
       }
       std::set<int32_t> seen;
       for (size_t v = 0; v < requirement.values.size(); ++v) {
@@ -64,16 +75,86 @@ void check_failure_policy(const batchv1::JobSpec& spec, const Path& at, ErrorLis
         }
       }
     }
+    if (rule.on_pod_conditions.size() > kMaxPolicyRules) {
+      errors.too_many(path.child("onPodConditions"), rule.on_pod_conditions.size(), kMaxPolicyRules);
+    }
     for (size_t p = 0; p < rule.on_pod_conditions.size(); ++p) {
       const Path pattern = path.child("onPodConditions").index(p);
       check_qualified_name(rule.on_pod_conditions[p].type, pattern.child("type"), errors);
       errors.check_enum(pattern.child("status"), rule.on_pod_conditions[p].status, {"False", "True", "Unknown"});
     }
     if (rule.on_exit_codes && !rule.on_pod_conditions.empty()) {
-      errors.invalid(path, BadValue::raw("rule"), "specifying both OnExitCodes and OnPodConditions is not supported");
+      errors.invalid(path, not_shown(), "specifying both OnExitCodes and OnPodConditions is not supported");
     }
     if (!rule.on_exit_codes && rule.on_pod_conditions.empty()) {
-      errors.invalid(path, BadValue::raw("rule"), "specifying one of OnExitCodes and OnPodConditions is required");
+      errors.invalid(path, not_shown(), "specifying one of OnExitCodes and OnPodConditions is required");
+    }
+  }
+}
+
+void check_failed_index_limits(const batchv1::JobSpec& spec, const Path& at, ErrorList& errors) {
+  constexpr int32_t kMaxFailed = 100000;
+  constexpr int32_t kManyCompletions = 100000;
+  constexpr int32_t kMaxWithMany = 10000;
+  const Path path = at.child("maxFailedIndexes");
+  const auto& failed = spec.max_failed_indexes;
+  if (failed && spec.completions && *failed > *spec.completions) {
+    errors.invalid(path, *failed, "must be less than or equal to completions");
+  }
+  if (failed && *failed > kMaxFailed) {
+    errors.invalid(path, *failed, fmt::format("must be less than or equal to {}", kMaxFailed));
+  }
+  if (spec.completions.value_or(0) <= kManyCompletions || !spec.backoff_limit_per_index) return;
+  const std::string limit = fmt::format(
+      "must be less than or equal to {} when completions are above {} and used with backoff limit per index",
+      kMaxWithMany, kManyCompletions);
+  if (!failed) {
+    errors.required(path, fmt::format("must be specified when completions is above {}", kManyCompletions));
+  }
+  if (spec.parallelism.value_or(0) > kMaxWithMany) errors.invalid(at.child("parallelism"), *spec.parallelism, limit);
+  if (failed && *failed > kMaxWithMany) errors.invalid(path, *failed, limit);
+}
+
+void check_success_policy(const batchv1::JobSpec& spec, const Path& at, ErrorList& errors) {
+  constexpr size_t kLongest = 65536;
+  if (!spec.success_policy) return;
+  const Path path = at.child("rules");
+  const auto& rules = spec.success_policy->rules;
+  const int32_t completions = spec.completions.value_or(0);
+  if (rules.empty()) {
+    errors.required(path, "at least one rules must be specified when the successPolicy is specified");
+  }
+  if (rules.size() > kMaxPolicyRules) errors.too_many(path, rules.size(), kMaxPolicyRules);
+  for (size_t i = 0; i < rules.size(); ++i) {
+    const auto& [indexes, count] = std::tie(rules[i].succeeded_indexes, rules[i].succeeded_count);
+    const Path rule = path.index(i);
+    if (!count && !indexes) {
+      errors.required(rule, "at least one of succeededCount or succeededIndexes must be specified");
+    }
+    int32_t named = 0;
+    if (indexes) {
+      const Path at_indexes = rule.child("succeededIndexes");
+      if (indexes->size() > kLongest) errors.too_long(at_indexes, kLongest);
+      const auto counted = count_indexes(*indexes, completions);
+      if (counted.ok()) {
+        named = *counted;
+      } else {
+        errors.invalid(at_indexes, *indexes, "error parsing succeededIndexes: " + counted.status().message());
+      }
+    }
+    if (!count) continue;
+    const Path at_count = rule.child("succeededCount");
+    check_not_negative(*count, at_count, errors);
+    if (*count > completions) {
+      errors.invalid(
+          at_count, *count,
+          fmt::format("must be less than or equal to {} (the number of specified completions)", completions));
+    }
+    if (indexes && *count > named) {
+      errors.invalid(at_count, *count,
+                     fmt::format("must be less than or equal to {} (the number of indexes in the specified "
+                                 "succeededIndexes field)",
+                                 named));
     }
   }
 }
@@ -87,7 +168,10 @@ void check_job_spec(const batchv1::JobSpec& spec, const Path& at, ErrorList& err
   check_optional(spec.ttl_seconds_after_finished, at.child("ttlSecondsAfterFinished"), errors);
   check_optional(spec.backoff_limit_per_index, at.child("backoffLimitPerIndex"), errors);
   check_optional(spec.max_failed_indexes, at.child("maxFailedIndexes"), errors);
-  if (spec.managed_by && spec.managed_by->empty()) errors.required(at.child("managedBy"));
+  if (spec.max_failed_indexes && !spec.backoff_limit_per_index) {
+    errors.required(at.child("backoffLimitPerIndex"), "when maxFailedIndexes is specified");
+  }
+  if (spec.managed_by) check_managed_by(*spec.managed_by, at.child("managedBy"), errors);
   const bool indexed = spec.completion_mode.value_or("") == "Indexed";
   if (spec.completion_mode && !indexed && *spec.completion_mode != "NonIndexed") {
     errors.not_supported(at.child("completionMode"), *spec.completion_mode, {"NonIndexed", "Indexed"});
@@ -99,6 +183,8 @@ void check_job_spec(const batchv1::JobSpec& spec, const Path& at, ErrorList& err
           at.child("parallelism"), *spec.parallelism,
           fmt::format("must be less than or equal to {} when completion mode is Indexed", kMaxParallelIndexed));
     }
+    check_failed_index_limits(spec, at, errors);
+    check_success_policy(spec, at.child("successPolicy"), errors);
   } else {
     if (spec.backoff_limit_per_index) {
       errors.invalid(at.child("backoffLimitPerIndex"), *spec.backoff_limit_per_index,
@@ -116,8 +202,10 @@ void check_job_spec(const batchv1::JobSpec& spec, const Path& at, ErrorList& err
   const Path restart = at.child("template", "spec", "restartPolicy");
   const std::string& policy = spec.template_.spec.restart_policy;
   check_pod_template(spec.template_, at.child("template"), errors);
-  if (policy != "OnFailure" && policy != "Never") {
+  if (policy == "Always" || policy.empty()) {
     errors.required(restart, "valid values: \"OnFailure\", \"Never\"");
+  } else if (policy != "OnFailure" && policy != "Never") {
+    errors.not_supported(restart, policy, {"OnFailure", "Never"});
   } else if (spec.pod_failure_policy && policy != "Never") {
     errors.invalid(restart, policy, "only \"Never\" is supported when podFailurePolicy is specified");
   }
@@ -132,9 +220,36 @@ void check_job_spec(const batchv1::JobSpec& spec, const Path& at, ErrorList& err
   }
 }
 
+/// What the server generates must not contradict what the user gave (such as the labels of another job that was
+/// copied).
+void check_generated_selector(const batchv1::Job& object, ErrorList& errors) {
+  if (object.spec.manual_selector.value_or(false) || !object.spec.selector) return;
+  const Path labels("spec.template.metadata.labels");
+  const auto& given = object.spec.template_.metadata.labels;
+  const std::pair<std::string_view, const std::string&> wanted[] = {{"controller-uid", object.metadata.uid},
+                                                                    {"job-name", object.metadata.name},
+                                                                    {batchv1::kControllerUidLabel, object.metadata.uid},
+                                                                    {batchv1::kJobNameLabel, object.metadata.name}};
+  Map<std::string> expected;
+  for (const auto& [key, value] : wanted) {
+    expected.insert_or_assign(key, value);
+    const auto found = given.find(key);
+    if (found == given.end()) {
+      errors.required(labels.key(key), fmt::format("must be '{}'", value));
+    } else if (found->second != value) {
+      errors.invalid(labels.key(key), shown_labels(given), fmt::format("must be '{}'", value));
+    }
+  }
+  const Result<LabelSelector> parsed = LabelSelector::from(*object.spec.selector);
+  if (parsed.ok() && !parsed->matches(expected)) {
+    errors.invalid(Path("spec.selector"), shown_selector(*object.spec.selector), "`selector` not auto-generated");
+  }
+}
+
 void job_create(const batchv1::Job& object, ErrorList& errors) {
   const Path at("spec");
   check_object_meta(object.metadata, true, NameRule::kSubdomain, Path("metadata"), errors);
+  check_generated_selector(object, errors);
   check_job_spec(object.spec, at, errors);
   const auto& spec = object.spec;
   if (!spec.selector) {
@@ -198,12 +313,12 @@ void job_update(const batchv1::Job& updated, const batchv1::Job& old, ErrorList&
   const auto& now = updated.spec;
   const auto& before = old.spec;
   if (now.completions != before.completions) {
+    const BadValue shown = now.completions ? BadValue(*now.completions) : BadValue::raw("null");
     // An indexed job may grow and shrink as long as all its pods run at once (KEP-3715).
-    const bool elastic = before.completion_mode.value_or("") == "Indexed" && now.completions &&
-                         now.completions == now.parallelism && before.completions == before.parallelism;
-    if (!elastic) {
-      errors.invalid(at.child("completions"), now.completions ? BadValue(*now.completions) : BadValue::raw("null"),
-                     kImmutable);
+    if (now.completion_mode.value_or("") != "Indexed") {
+      errors.invalid(at.child("completions"), shown, kImmutable);
+    } else if (now.completions && now.completions != now.parallelism) {
+      errors.invalid(at.child("completions"), shown, "can only be modified in tandem with spec.parallelism");
     }
   }
   check_same_selector(now.selector, before.selector, at.child("selector"), errors);
@@ -222,98 +337,35 @@ void job_update(const batchv1::Job& updated, const batchv1::Job& old, ErrorList&
 
 void job_status(const batchv1::Job& updated, const batchv1::Job& old, ErrorList& errors) {
   check_object_meta_update(updated.metadata, old.metadata, Path("metadata"), errors);
-  const Path at("status");
-  check_not_negative(updated.status.active, at.child("active"), errors);
-  check_not_negative(updated.status.succeeded, at.child("succeeded"), errors);
-  check_not_negative(updated.status.failed, at.child("failed"), errors);
+  check_job_status(updated, old, Path("status"), errors);
 }
 
-// Cron schedules: five fields of lists of ranges with steps, or @daily and the like.
-
-struct CronField {
-  int low;
-  int high;
-  std::span<const std::string_view> names;
-};
-
-constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun",
-                                                      "jul", "aug", "sep", "oct", "nov", "dec"};
-constexpr std::array<std::string_view, 7> kDays = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
-
-std::optional<int> cron_number(std::string_view text, const CronField& field) {
-  std::string lowered(text);
-  std::transform(lowered.begin(), lowered.end(), lowered.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (size_t i = 0; i < field.names.size(); ++i) {
-    if (field.names[i] == lowered) return static_cast<int>(i) + field.low;
+/// Whether `name` looks like a zone's; a path that leaves the database's folder does not.
+bool plausible_zone(std::string_view name) {
+  for (size_t start = 0; start <= name.size();) {
+    const size_t end = std::min(name.find('/', start), name.size());
+    const std::string_view part = name.substr(start, end - start);
+    const bool fits = !part.empty() && part.size() <= 14 && part != "." && part != ".." && part.front() != '-' &&
+                      std::ranges::all_of(part, [](unsigned char c) {
+                        return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == '+';
+                      });
+    if (!fits) return false;
+    start = end + 1;
   }
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
+  return true;
 }
 
-/// Empty when `range` is fine.
-std::string cron_range_problem(std::string_view range, const CronField& field) {
-  const size_t slash = range.find('/');
-  const std::string_view bounds = range.substr(0, slash);
-  const size_t dash = bounds.find('-');
-  int low = field.low;
-  int high = field.high;
-  if (bounds != "*" && bounds != "?") {
-    const auto first = cron_number(bounds.substr(0, dash), field);
-    if (!first) return fmt::format("failed to parse int from {}", bounds.substr(0, dash));
-    low = *first;
-    if (dash != std::string_view::npos) {
-      const auto last = cron_number(bounds.substr(dash + 1), field);
-      if (!last) return fmt::format("failed to parse int from {}", bounds.substr(dash + 1));
-      high = *last;
-    } else if (slash == std::string_view::npos) {
-      high = low;
-    }
+void check_time_zone(const std::string& name, const Path& at, ErrorList& errors) {
+  constexpr std::string_view kLocal = "local";
+  if (name.empty()) {
+    errors.invalid(at, name, "timeZone must be nil or non-empty string");
+  } else if (!plausible_zone(name)) {
+    errors.invalid(at, name, "unknown time zone " + name);
+  } else if (std::ranges::equal(name, kLocal, [](unsigned char a, char b) { return std::tolower(a) == b; })) {
+    errors.invalid(at, name, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
+  } else if (const auto zone = TimeZone::load(name); !zone.ok()) {
+    errors.invalid(at, name, zone.status().message());
   }
-  if (slash != std::string_view::npos) {
-    const auto step = cron_number(range.substr(slash + 1), {field.low, field.high, {}});
-    if (!step) return fmt::format("failed to parse int from {}", range.substr(slash + 1));
-    if (*step == 0) return fmt::format("step of range should be a positive number: {}", range);
-  }
-  if (low < field.low) return fmt::format("beginning of range ({}) below minimum ({}): {}", low, field.low, range);
-  if (high > field.high) return fmt::format("end of range ({}) above maximum ({}): {}", high, field.high, range);
-  if (low > high) return fmt::format("beginning of range ({}) beyond end of range ({}): {}", low, high, range);
-  return {};
-}
-
-std::vector<std::string_view> split(std::string_view text, std::string_view separators) {
-  std::vector<std::string_view> parts;
-  for (size_t start = text.find_first_not_of(separators); start != std::string_view::npos;) {
-    const size_t end = std::min(text.find_first_of(separators, start), text.size());
-    parts.push_back(text.substr(start, end - start));
-    start = text.find_first_not_of(separators, end);
-  }
-  return parts;
-}
-
-/// Empty when `schedule` can be followed.
-std::string cron_problem(std::string_view schedule) {
-  if (schedule.starts_with('@')) {
-    static constexpr std::string_view kDescriptors[] = {"@yearly", "@annually", "@monthly", "@weekly",
-                                                        "@daily",  "@midnight", "@hourly"};
-    if (Supported(kDescriptors).contains(schedule)) return {};
-    constexpr std::string_view kEvery = "@every ";
-    if (schedule.starts_with(kEvery) && GoDuration::parse(schedule.substr(kEvery.size())).ok()) return {};
-    return fmt::format("unrecognized descriptor: {}", schedule);
-  }
-  const CronField fields[] = {{0, 59, {}}, {0, 23, {}}, {1, 31, {}}, {1, 12, kMonths}, {0, 6, kDays}};
-  const auto parts = split(schedule, " \t");
-  if (parts.size() != std::size(fields)) {
-    return fmt::format("expected exactly 5 fields, found {}: [{}]", parts.size(), fmt::join(parts, " "));
-  }
-  for (size_t i = 0; i < parts.size(); ++i) {
-    for (std::string_view range : split(parts[i], ",")) {
-      if (std::string problem = cron_range_problem(range, fields[i]); !problem.empty()) return problem;
-    }
-  }
-  return {};
 }
 
 void cron_job_spec(const batchv1::CronJobSpec& spec, const batchv1::CronJobSpec* old, ErrorList& errors) {
@@ -321,25 +373,22 @@ void cron_job_spec(const batchv1::CronJobSpec& spec, const batchv1::CronJobSpec*
   const Path schedule = at.child("schedule");
   if (spec.schedule.empty()) {
     errors.required(schedule);
-  } else if (spec.schedule.find("TZ") != std::string::npos) {
-    if (old == nullptr || old->schedule != spec.schedule) {
-      errors.invalid(schedule, spec.schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
+  } else {
+    if (const auto parsed = CronSchedule::parse(spec.schedule); !parsed.ok()) {
+      errors.invalid(schedule, spec.schedule, parsed.status().message());
     }
-  } else if (const std::string problem = cron_problem(spec.schedule); !problem.empty()) {
-    errors.invalid(schedule, spec.schedule, problem);
+    // Zones inside schedules were possible once: what has one may keep it.
+    const bool zoned = spec.schedule.find("TZ") != std::string::npos;
+    const bool allowed = old != nullptr && old->schedule.find("TZ") != std::string::npos;
+    if (zoned && !allowed) {
+      errors.invalid(schedule, spec.schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
+    } else if (zoned && spec.time_zone) {
+      errors.invalid(schedule, spec.schedule, "cannot use both timeZone field and TZ or CRON_TZ in schedule");
+    }
   }
   check_optional(spec.starting_deadline_seconds, at.child("startingDeadlineSeconds"), errors);
-  if (spec.time_zone) {
-    const Path zone = at.child("timeZone");
-    if (spec.time_zone->empty()) {
-      errors.invalid(zone, *spec.time_zone, "timeZone must be nil or non-empty string");
-    } else if (*spec.time_zone == "Local") {
-      errors.invalid(zone, *spec.time_zone,
-                     "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
-    } else if (spec.time_zone->front() == '/' || spec.time_zone->find("..") != std::string::npos) {
-      errors.invalid(zone, *spec.time_zone, "unknown time zone " + *spec.time_zone);
-    }
-  }
+  if (spec.time_zone && (old == nullptr || old->time_zone != spec.time_zone))
+    check_time_zone(*spec.time_zone, at.child("timeZone"), errors);
   errors.check_enum(at.child("concurrencyPolicy"), spec.concurrency_policy, {"Allow", "Forbid", "Replace"});
   check_optional(spec.successful_jobs_history_limit, at.child("successfulJobsHistoryLimit"), errors);
   check_optional(spec.failed_jobs_history_limit, at.child("failedJobsHistoryLimit"), errors);

@@ -34,7 +34,8 @@ void ErrorList::required(const Path& at, std::string_view detail) {
 }
 
 void ErrorList::invalid(const Path& at, const BadValue& value, std::string_view detail) {
-  add("FieldValueInvalid", at, "Invalid value: " + value.text(), detail);
+  // A value that is not to be shown has no text.
+  add("FieldValueInvalid", at, value.text().empty() ? "Invalid value" : "Invalid value: " + value.text(), detail);
 }
 
 void ErrorList::invalid_each(const Path& at, const BadValue& value, std::span<const std::string> messages) {

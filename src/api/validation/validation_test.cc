@@ -219,8 +219,9 @@ TEST(ValidationTest, Workloads) {
   EXPECT_THAT(create<appsv1::Deployment>(head + pod + "}}"), ElementsAre("spec.selector: Required value"));
   EXPECT_THAT(create<corev1::ReplicationController>(head + R"("replicas": -1, )" + pod + "}}"),
               ElementsAre("spec.replicas: Invalid value: -1: must be greater than or equal to 0"));
-  EXPECT_THAT(create<batchv1::Job>(head + R"("selector": {"matchLabels": {"a": "b"}}, )" + pod + "}}"),
-              ElementsAre("spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\""));
+  EXPECT_THAT(
+      create<batchv1::Job>(head + R"("manualSelector": true, "selector": {"matchLabels": {"a": "b"}}, )" + pod + "}}"),
+      ElementsAre("spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\""));
 }
 
 TEST(ValidationTest, CronSchedules) {
@@ -245,6 +246,115 @@ TEST(ValidationTest, CronSchedules) {
                                                               std::string(schedule) + "\": " + std::string(problem)));
     }
   }
+}
+
+TEST(ValidationTest, TimeZones) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"Europe/Zurich", ""},
+      {"Etc/GMT+5", ""},
+      {"", "timeZone must be nil or non-empty string"},
+      {"LOCAL", "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"},
+      {"Europe/Atlantis", "unknown time zone Europe/Atlantis"},
+      {"../etc/passwd", "unknown time zone ../etc/passwd"},
+      {"/Europe/Zurich", "unknown time zone /Europe/Zurich"},
+  };
+  for (const auto& [zone, problem] : cases) {
+    const auto errors =
+        create<batchv1::CronJob>(R"({"metadata": {"name": "c", "namespace": "ns"}, "spec": {"schedule": "@daily",
+            "timeZone": ")" + std::string(zone) +
+                                 R"(", "jobTemplate": {"spec": {"template": {"spec": {"restartPolicy":
+            "Never", "containers": [{"name": "c", "image": "i"}]}}}}}})");
+    if (problem.empty()) {
+      EXPECT_THAT(errors, IsEmpty()) << zone;
+    } else {
+      EXPECT_THAT(errors,
+                  ElementsAre("spec.timeZone: Invalid value: \"" + std::string(zone) + "\": " + std::string(problem)));
+    }
+  }
+}
+
+TEST(ValidationTest, JobPolicies) {
+  const std::pair<std::string_view, std::vector<std::string>> cases[] = {
+      {R"("completionMode": "Indexed", "completions": 5, "successPolicy": {"rules": [{"succeededIndexes": "0,2-4"},
+          {"succeededCount": 3}]})",
+       {}},
+      {R"("completionMode": "Indexed", "completions": 5, "successPolicy": {"rules": []})",
+       {"spec.successPolicy.rules: Required value: at least one rules must be specified when the successPolicy is "
+        "specified"}},
+      {R"("completionMode": "Indexed", "completions": 5, "successPolicy": {"rules": [{"succeededIndexes": "0,5"}, {},
+          {"succeededIndexes": "3,1"}, {"succeededIndexes": "1,2", "succeededCount": 3}]})",
+       {"spec.successPolicy.rules[0].succeededIndexes: Invalid value: \"0,5\": error parsing succeededIndexes: too "
+        "large "
+        "index: \"5\"",
+        "spec.successPolicy.rules[1]: Required value: at least one of succeededCount or succeededIndexes must be "
+        "specified",
+        "spec.successPolicy.rules[2].succeededIndexes: Invalid value: \"3,1\": error parsing succeededIndexes: "
+        "non-increasing order, previous: 3, current: 1",
+        "spec.successPolicy.rules[3].succeededCount: Invalid value: 3: must be less than or equal to 2 (the number of "
+        "indexes in the specified succeededIndexes field)"}},
+      {R"("maxFailedIndexes": 6, "completionMode": "Indexed", "completions": 5)",
+       {"spec.backoffLimitPerIndex: Required value: when maxFailedIndexes is specified",
+        "spec.maxFailedIndexes: Invalid value: 6: must be less than or equal to completions"}},
+      {R"("managedBy": "acme")",
+       {"spec.managedBy: Invalid value: \"acme\": must be a domain-prefixed path (such as \"acme.io/foo\")"}},
+      {R"("managedBy": "acme.io/foo")", {}},
+      {R"("podFailurePolicy": {"rules": [{"action": "FailJob"}]})",
+       {"spec.podFailurePolicy.rules[0]: Invalid value: specifying one of OnExitCodes and OnPodConditions is "
+        "required"}},
+      {R"("podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [2, 1]}}]})",
+       {"spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: [2,1]: must be ordered"}},
+  };
+  for (const auto& [spec, problems] : cases) {
+    EXPECT_THAT(create<batchv1::Job>(R"({"metadata": {"name": "j", "namespace": "ns"}, "spec": {"manualSelector": true,
+                    "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec":
+                    {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}, )" +
+                                     std::string(spec) + "}}"),
+                ::testing::ElementsAreArray(problems))
+        << spec;
+  }
+  // Labels of another job, as in an exported object.
+  EXPECT_THAT(create<batchv1::Job>(R"({"metadata": {"name": "j", "namespace": "ns", "uid": "u"}, "spec": {
+                  "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "other"}},
+                  "template": {"metadata": {"labels": {"batch.kubernetes.io/controller-uid": "other",
+                    "controller-uid": "u", "batch.kubernetes.io/job-name": "j", "job-name": "j"}}, "spec":
+                  {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}}})"),
+              ElementsAre(::testing::EndsWith("must be 'u'"), ::testing::EndsWith("`selector` not auto-generated")));
+}
+
+TEST(ValidationTest, JobStatuses) {
+  const auto update = [](std::string_view before, std::string_view after) {
+    const auto job = [](std::string_view status) {
+      return object<batchv1::Job>(R"({"metadata": {"name": "j", "namespace": "ns", "resourceVersion": "1"}, "spec":
+          {"completionMode": "Indexed", "completions": 5, "parallelism": 2, "backoffLimitPerIndex": 1},
+          "status": {)" + std::string(status) +
+                                  "}}");
+    };
+    return text(validate_subresource_update(job(after), job(before), "status"));
+  };
+  const auto condition = [](const std::string& type) { return R"({"type": ")" + type + R"(", "status": "True"})"; };
+  const std::string start = R"("startTime": "2024-01-01T00:00:00Z")";
+  const std::string complete = start + R"(, "completionTime": "2024-01-01T00:01:00Z", "conditions": [)" +
+                               condition("SuccessCriteriaMet") + "," + condition("Complete") + "]";
+  EXPECT_THAT(update("", complete), IsEmpty());
+  EXPECT_THAT(update(complete, start),
+              ElementsAre("status.conditions: Invalid value: cannot disable the terminal Complete=True condition",
+                          "status.conditions: Invalid value: cannot disable the SuccessCriteriaMet=True condition"));
+  EXPECT_THAT(update(start, start + R"(, "conditions": [)" + condition("Failed") + "]"),
+              ElementsAre("status.conditions: Invalid value: cannot set Failed=True condition without the "
+                          "FailureTarget=true condition"));
+  EXPECT_THAT(update(R"("failed": 3, "succeeded": 2)", R"("failed": 2, "succeeded": 1)"),
+              ElementsAre("status.failed: Invalid value: 2: cannot decrease the failed counter",
+                          "status.succeeded: Invalid value: 1: cannot decrease the succeeded counter"));
+  EXPECT_THAT(update("", R"("completedIndexes": "0-2", "failedIndexes": "2,4")"),
+              ElementsAre("status.failedIndexes: Invalid value: \"2,4\": failedIndexes and completedIndexes overlap at "
+                          "index: 2"));
+  EXPECT_THAT(update("", R"("completedIndexes": "0-9")"),
+              ElementsAre("status.completedIndexes: Invalid value: \"0-9\": error parsing completedIndexes: too large "
+                          "index: \"9\""));
+  EXPECT_THAT(update(start, R"("startTime": "2024-01-01T00:00:09Z")"),
+              ElementsAre("status.startTime: Required value: startTime cannot be removed for unsuspended job"));
+  EXPECT_THAT(update("", R"("active": 1, "ready": 2)"),
+              ElementsAre("status.ready: Invalid value: 2: cannot set more ready pods than active"));
 }
 
 TEST(ValidationTest, OtherGroups) {

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "api/names.h"
 #include "apiserver/admission/admission.h"
 #include "apiserver/authz/authz.h"
 #include "apiserver/watch/caches.h"
@@ -12,7 +13,8 @@ namespace trireme::apiserver::admission {
 /// ServiceAccount: pods run as "default" where they name no account, the account must exist, its image pull secrets are
 /// taken over, and a projected volume with a bound token is mounted into every container.
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
-std::shared_ptr<Plugin> service_account_plugin(std::shared_ptr<Caches> caches);
+std::shared_ptr<Plugin> service_account_plugin(std::shared_ptr<Caches> caches,
+                                               api::RandomSource random = api::system_random);
 
 /// Priority: resolves a pod's priorityClassName to its value, and guards the one global default.
 std::shared_ptr<Plugin> priority_plugin(std::shared_ptr<Caches> caches);
@@ -26,6 +28,15 @@ std::shared_ptr<Plugin> taint_nodes_by_condition_plugin();
 /// NodeRestriction: a kubelet changes its own Node and Lease, and pods bound to it, only.
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
 std::shared_ptr<Plugin> node_restriction_plugin(std::shared_ptr<Caches> caches);
+
+/// StorageObjectInUseProtection: claims and volumes get the finalizer that keeps them while they are used.
+std::shared_ptr<Plugin> storage_object_in_use_protection_plugin();
+
+/// DefaultStorageClass: claims that name no class get the default one.
+std::shared_ptr<Plugin> default_storage_class_plugin(std::shared_ptr<Caches> caches);
+
+/// PersistentVolumeClaimResize: only bound claims grow, and only where their class allows it.
+std::shared_ptr<Plugin> persistent_volume_claim_resize_plugin(std::shared_ptr<Caches> caches);
 
 /// CertificateApproval and CertificateSigning: who approves a certificate request or issues its certificate must have
 /// the verb approve or sign on the signer. CertificateSubjectRestriction: nobody becomes system:masters by a request.
@@ -44,7 +55,9 @@ std::shared_ptr<Plugin> limit_ranger_plugin(std::shared_ptr<Caches> caches);
 /// Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/
 std::shared_ptr<Plugin> resource_quota_plugin(std::shared_ptr<Caches> caches);
 
-/// All of them in upstream's order. `authorizer` answers what a plugin must know of the caller's other rights.
-Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer);
+/// All of them in upstream's order. `authorizer` answers what a plugin must know of the caller's other rights; `random`
+/// names volumes.
+Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer,
+                    api::RandomSource random = api::system_random);
 
 }  // namespace trireme::apiserver::admission

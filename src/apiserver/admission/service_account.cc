@@ -53,13 +53,13 @@ bool wants_token(const Pod& pod, const ServiceAccount& account) {
   return account.automount_service_account_token.value_or(true);
 }
 
-void mount_token(Pod& pod) {
+void mount_token(Pod& pod, const api::RandomSource& random) {
   std::string volume_name;
   for (const Volume& volume : pod.spec.volumes) {
     if (std::string_view(volume.name).starts_with(kTokenVolumePrefix)) volume_name = volume.name;
   }
   bool volume_exists = !volume_name.empty();
-  if (!volume_exists) volume_name = api::generate_name(kTokenVolumePrefix);
+  if (!volume_exists) volume_name = api::generate_name(kTokenVolumePrefix, random);
 
   bool mounted = false;
   each_container(pod, [&](auto& container) {
@@ -77,7 +77,8 @@ void mount_token(Pod& pod) {
 
 class ServiceAccountPlugin final : public Plugin {
  public:
-  explicit ServiceAccountPlugin(std::shared_ptr<Caches> caches) : caches_(std::move(caches)) {}
+  ServiceAccountPlugin(std::shared_ptr<Caches> caches, api::RandomSource random)
+      : caches_(std::move(caches)), random_(std::move(random)) {}
   std::string_view name() const override { return "ServiceAccount"; }
 
   Status admit(Attributes& attributes) override {
@@ -92,7 +93,7 @@ class ServiceAccountPlugin final : public Plugin {
                        fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found",
                                    attributes.ns, pod->spec.service_account_name, pod->spec.service_account_name));
     }
-    if (wants_token(*pod, **account)) mount_token(*pod);
+    if (wants_token(*pod, **account)) mount_token(*pod, random_);
     if (pod->spec.image_pull_secrets.empty()) pod->spec.image_pull_secrets = (*account)->image_pull_secrets;
     return {};
   }
@@ -119,12 +120,13 @@ class ServiceAccountPlugin final : public Plugin {
 
  private:
   std::shared_ptr<Caches> caches_;
+  const api::RandomSource random_;
 };
 
 }  // namespace
 
-std::shared_ptr<Plugin> service_account_plugin(std::shared_ptr<Caches> caches) {
-  return std::make_shared<ServiceAccountPlugin>(std::move(caches));
+std::shared_ptr<Plugin> service_account_plugin(std::shared_ptr<Caches> caches, api::RandomSource random) {
+  return std::make_shared<ServiceAccountPlugin>(std::move(caches), std::move(random));
 }
 
 }  // namespace trireme::apiserver::admission

@@ -187,7 +187,7 @@ std::vector<PolicyRule> scheduler_rules() {
           rule(kRead, "core", "persistentvolumeclaims persistentvolumes"),
           rule("create", "authentication.k8s.io", "tokenreviews"),
           rule("create", "authorization.k8s.io", "subjectaccessreviews"),
-          rule(kRead, "storage.k8s.io", "csinodes csidrivers csistoragecapacities storageclasses"),
+          rule(kRead, "storage.k8s.io", "csinodes csidrivers csistoragecapacities storageclasses volumeattachments"),
       },
   });
 }
@@ -206,6 +206,7 @@ std::vector<PolicyRule> controller_manager_rules() {
           rule("create", "apps", "controllerrevisions replicasets"),
           rule("create", "batch", "jobs"),
           rule("create", "discovery.k8s.io", "endpointslices"),
+          rule("create", "storage.k8s.io", "storageclasses volumeattachments"),
           rule("create", "core", "pods/eviction"),
           rule("create", "authentication.k8s.io", "tokenreviews"),
           rule("create", "authorization.k8s.io", "subjectaccessreviews"),
@@ -216,6 +217,8 @@ std::vector<PolicyRule> controller_manager_rules() {
   });
 }
 
+std::vector<PolicyRule> usage_rules() { return {rule(kRead, "metrics.k8s.io", "nodes pods")}; }
+
 }  // namespace
 
 std::vector<ClusterRole> bootstrap_cluster_roles() {
@@ -225,6 +228,9 @@ std::vector<ClusterRole> bootstrap_cluster_roles() {
   ClusterRole aggregate_to_admin = aggregated_role("system:aggregate-to-admin", admin_rules(), {}, kToAdmin);
   ClusterRole aggregate_to_edit = aggregated_role("system:aggregate-to-edit", edit_rules(), {}, kToEdit);
   ClusterRole aggregate_to_view = aggregated_role("system:aggregate-to-view", view_rules(), {}, kToView);
+  // What upstream's metrics-server brings along.
+  ClusterRole usage_reader = cluster_role("system:aggregated-metrics-reader", usage_rules());
+  for (const std::string_view label : {kToAdmin, kToEdit, kToView}) usage_reader.metadata.labels[label] = "true";
   return {
       cluster_role("cluster-admin", {rule("*", "*", "*"), paths("*", "*")}),
       cluster_role("system:discovery",
@@ -238,12 +244,13 @@ std::vector<ClusterRole> bootstrap_cluster_roles() {
                     rule("create", "authentication.k8s.io", "selfsubjectreviews")}),
       cluster_role("system:public-info-viewer", {paths("get", "/healthz /livez /readyz /version /version/")}),
       // The union stands in the roles from the start, so that they hold before any controller runs.
-      aggregated_role("admin", join({admin_rules(), edit_rules(), view_rules()}), {kToAdmin}),
-      aggregated_role("edit", join({edit_rules(), view_rules()}), {kToEdit}, kToAdmin),
-      aggregated_role("view", view_rules(), {kToView}, kToEdit),
+      aggregated_role("admin", join({admin_rules(), edit_rules(), view_rules(), usage_rules()}), {kToAdmin}),
+      aggregated_role("edit", join({edit_rules(), view_rules(), usage_rules()}), {kToEdit}, kToAdmin),
+      aggregated_role("view", join({view_rules(), usage_rules()}), {kToView}, kToEdit),
       std::move(aggregate_to_admin),
       std::move(aggregate_to_edit),
       std::move(aggregate_to_view),
+      std::move(usage_reader),
       cluster_role("system:auth-delegator", {rule("create", "authentication.k8s.io", "tokenreviews"),
                                              rule("create", "authorization.k8s.io", "subjectaccessreviews")}),
       cluster_role("system:kube-aggregator", {rule(kRead, "core", "endpoints services")}),

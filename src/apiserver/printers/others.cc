@@ -4,12 +4,14 @@
 
 #include <algorithm>
 
+#include "api/pod_resources.h"
 #include "api/types/admissionregistrationv1.h"
 #include "api/types/apiregistrationv1.h"
 #include "api/types/certificatesv1.h"
 #include "api/types/coordinationv1.h"
 #include "api/types/discoveryv1.h"
 #include "api/types/flowcontrolv1.h"
+#include "api/types/metricsv1beta1.h"
 #include "api/types/networkingv1.h"
 #include "api/types/nodev1.h"
 #include "api/types/rbacv1.h"
@@ -158,6 +160,25 @@ void print_signing_request(const certificatesv1::CertificateSigningRequest& obje
 }
 
 // Coordination, nodes, scheduling
+
+constexpr Column kUsageColumns[] = {{"Name"}, {"cpu"}, {"memory"}, {"Window"}};
+
+void print_usage(const std::string& name, const Map<Quantity>& usage, Duration window, Row& row) {
+  row.text(name);
+  row.text(usage.get(corev1::kResourceCPU).to_string());
+  row.text(usage.get(corev1::kResourceMemory).to_string());
+  row.text(GoDuration(window).to_string());
+}
+
+void print_node_metrics(const metricsv1beta1::NodeMetrics& object, Row& row) {
+  print_usage(object.metadata.name, object.usage, object.window.value(), row);
+}
+
+void print_pod_metrics(const metricsv1beta1::PodMetrics& object, Row& row) {
+  ResourceList total;
+  for (const auto& container : object.containers) add_resources(total, container.usage);
+  print_usage(object.metadata.name, total, object.window.value(), row);
+}
 
 constexpr Column kLeaseColumns[] = {
     {"Name"}, {"Holder", "string", 0, "The identity of the holder of the lease."}, {"Age"}};
@@ -402,6 +423,8 @@ std::span<const Printer> other_printers() {
       printer<rbacv1::ClusterRoleBinding, print_binding>(kBindingColumns),
       printer<certificatesv1::CertificateSigningRequest, print_signing_request>(kRequestColumns),
       printer<coordinationv1::Lease, print_lease>(kLeaseColumns),
+      printer<metricsv1beta1::NodeMetrics, print_node_metrics>(kUsageColumns),
+      printer<metricsv1beta1::PodMetrics, print_pod_metrics>(kUsageColumns),
       printer<nodev1::RuntimeClass, print_runtime_class>(kRuntimeClassColumns),
       printer<schedulingv1::PriorityClass, print_priority_class>(kPriorityClassColumns),
       printer<storagev1::StorageClass, print_storage_class>(kStorageClassColumns),

@@ -89,6 +89,12 @@ bool mark_deleted(api::Object& object, const api::metav1::DeleteOptions& options
 }  // namespace
 
 Result<Writer::Deleted> Writer::remove(const WriteRequest& request, const api::metav1::DeleteOptions& options) {
+  const bool is_job = request.resource.group == "batch" && request.resource.resource == "jobs";
+  if (is_job && request.warnings != nullptr && !options.propagation_policy && !options.orphan_dependents) {
+    request.warnings->emplace_back(
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or "
+        "set propagationPolicy=Orphan to suppress this warning");
+  }
   for (int attempt = 1;; ++attempt) {
     TRY_ASSIGN(CachedPointer stored, storage_->get(request.resource, request.ns, request.name));
     auto deleted = remove_once(request, options, stored);

@@ -5,6 +5,7 @@
 
 #include "api/status_convert.h"
 #include "api/types/corev1.h"
+#include "apiserver/registry/kubelets.h"
 #include "apiserver/registry/registry.h"
 #include "base/log.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 namespace corev1 = api::corev1;
 
-constexpr int32_t kKubeletPort = 10250;
 /// The query parameters of pods/log that the kubelet understands.
 constexpr std::array<std::string_view, 8> kForwarded = {"follow",     "previous",  "sinceSeconds", "sinceTime",
                                                         "timestamps", "tailLines", "limitBytes",   "stream"};
@@ -55,21 +55,6 @@ Result<std::string> choose_container(const corev1::Pod& pod, const std::string& 
       fmt::format("a container name must be specified for pod {}, choose one of: [{}]", pod.metadata.name, join(names));
   if (!init.empty()) message += fmt::format(" or one of the init containers: [{}]", join(init));
   return Status::bad_request(std::move(message));
-}
-
-Result<std::string> kubelet_url(const corev1::Node& node) {
-  constexpr std::array<std::string_view, 3> kPreferred = {corev1::kNodeInternalIP, corev1::kNodeExternalIP,
-                                                          corev1::kNodeHostName};
-  int32_t port = node.status.daemon_endpoints.kubelet_endpoint.port;
-  if (port == 0) port = kKubeletPort;
-  for (std::string_view type : kPreferred) {
-    for (const auto& address : node.status.addresses) {
-      if (address.type != type) continue;
-      bool v6 = address.address.find(':') != std::string::npos;
-      return fmt::format(fmt::runtime(v6 ? "https://[{}]:{}" : "https://{}:{}"), address.address, port);
-    }
-  }
-  return Status::internal(fmt::format("no preferred addresses found for node \"{}\"", node.metadata.name));
 }
 
 Status check_log_options(const Query& query) {

@@ -32,7 +32,8 @@ Registry::Registry(const Options& options, std::shared_ptr<Metrics> metrics)
     : options_(options),
       clock_(options.clock),
       storage_(std::make_shared<Storage>(options.caches, options.clock, options.event_ttl)),
-      reader_(options.caches, options.clock, std::move(metrics), options.random) {
+      reader_(options.caches, options.clock, std::move(metrics), options.random),
+      usage_(options.caches, options.clock, options.kubelet_transport) {
   auto services = ServiceAllocator::create(options.caches, options.service_cidr, options.first_node_port,
                                            options.last_node_port, options.random);
   if (services.ok()) {
@@ -77,6 +78,7 @@ void Registry::serve(const Context& context) {
   if ((info.verb == "update" || info.verb == "patch") && collection) offered = false;
   if (!offered) return context->fail(method_not_allowed());
 
+  if (MetricsApi::serves(*resource)) return usage(context, *resource);
   if (info.verb == "get") return reader_.get(*context, *resource);
   if (info.verb == "list") return reader_.list(*context, *resource);
   if (watching) return reader_.watch(context, *resource);
@@ -86,6 +88,14 @@ void Registry::serve(const Context& context) {
   if (info.verb == "delete") return remove(context, *resource);
   if (info.verb == "deletecollection") return remove_collection(context, *resource);
   context->fail(method_not_allowed());
+}
+
+void Registry::usage(const Context& context, const api::ResourceInfo& resource) {
+  if (!usage_.may_wait()) return usage_.serve(*context, resource, {});
+  // It waits for kubelets: not on one of the server's workers.
+  Status started =
+      streams_.start([this, context, &resource](std::stop_token stop) { usage_.serve(*context, resource, stop); });
+  if (!started.ok()) context->fail(started);
 }
 
 Result<WriteRequest> Registry::write_request(const Context& context, const api::ResourceInfo& resource) {

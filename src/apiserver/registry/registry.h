@@ -8,6 +8,7 @@
 #include "apiserver/api_server.h"
 #include "apiserver/http/context.h"
 #include "apiserver/http/metrics.h"
+#include "apiserver/registry/metrics_api.h"
 #include "apiserver/registry/reader.h"
 #include "apiserver/registry/service_allocator.h"
 #include "apiserver/registry/storage.h"
@@ -47,6 +48,7 @@ class Registry {
   void issue_token(const Context& context);
   void pod_log(const Context& context);
   void review(const Context& context, const api::ResourceInfo& resource);
+  void usage(const Context& context, const api::ResourceInfo& resource);
 
   Result<WriteRequest> write_request(const Context& context, const api::ResourceInfo& resource);
   void respond_written(const Context& context, const api::ResourceInfo& resource,
@@ -71,6 +73,7 @@ class Registry {
   Status services_status_;
   Reader reader_;
   std::unique_ptr<Writer> writer_;
+  MetricsApi usage_;
   Streams streams_;
 };
 

@@ -195,7 +195,8 @@ void create_job(batchv1::Job& job, WallTime) {
                                                                     {"controller-uid", job.metadata.uid},
                                                                     {batchv1::kJobNameLabel, job.metadata.name},
                                                                     {"job-name", job.metadata.name}};
-  for (const auto& [key, value] : wanted) labels[key] = value;
+  // Labels that were given stand; validation refuses wrong ones.
+  for (const auto& [key, value] : wanted) labels.emplace(key, value);
   auto& selected = job.spec.selector.ensure().match_labels;
   selected.emplace(batchv1::kControllerUidLabel, job.metadata.uid);
 }

@@ -4,17 +4,13 @@
 
 #include "api/types/appsv1.h"
 #include "api/validation/equal.h"
+#include "controllers/support/ownership.h"
 #include "controllers/support/pods.h"
 
 namespace trireme::controllers {
 namespace {
 
 using api::corev1::Pod;
-
-/// Pods by the UID of their controller; those without one stand under "orphan/NAMESPACE".
-constexpr std::string_view kByController = "controller";
-
-std::string orphans_of(std::string_view ns) { return "orphan/" + std::string(ns); }
 
 template <typename T>
 struct Kind;
@@ -23,6 +19,7 @@ template <>
 struct Kind<api::corev1::ReplicationController> {
   using Object = api::corev1::ReplicationController;
   using Condition = api::corev1::ReplicationControllerCondition;
+  static int workers(const ControllerOptions& options) { return options.concurrent_rc_syncs; }
   static api::LabelSelector selector(const Object& object) {
     return object.spec.selector.empty() ? api::LabelSelector::nothing()
                                         : api::LabelSelector::from_map(object.spec.selector);
@@ -36,6 +33,7 @@ template <>
 struct Kind<api::appsv1::ReplicaSet> {
   using Object = api::appsv1::ReplicaSet;
   using Condition = api::appsv1::ReplicaSetCondition;
+  static int workers(const ControllerOptions& options) { return options.concurrent_replicaset_syncs; }
   static api::LabelSelector selector(const Object& object) {
     if (!object.spec.selector) return api::LabelSelector::nothing();
     auto parsed = api::LabelSelector::from(*object.spec.selector);
@@ -81,16 +79,13 @@ void set_failure_condition(T& object, const ReplicaManager::Scaling& scaling, Wa
 
 template <typename T>
 ReplicaController<T>::ReplicaController(const ControllerContext& context, std::string name, std::string component)
-    : Controller(context, std::move(name),
-                 std::is_same_v<T, api::corev1::ReplicationController> ? context.options.concurrent_rc_syncs
-                                                                       : context.options.concurrent_replicaset_syncs),
+    : Controller(context, std::move(name), Kind<T>::workers(context.options)),
       owners_(context.informers->informer<T>()),
       pods_(context.informers->informer<Pod>()),
-      manager_(context.client, context.clock, context.events->recorder(std::move(component))) {
-  pods_.add_index(std::string(kByController), [](const Pod& pod) -> std::vector<std::string> {
-    const auto* controller = controller_of(pod.metadata);
-    return {controller ? controller->uid : orphans_of(pod.metadata.namespace_)};
-  });
+      manager_(context.client, context.clock, context.events->recorder(std::move(component)),
+               !context.single_threaded) {
+  index_by_controller(pods_);
+  index_by_controller(owners_);
   owners_.add_handler([this](const Pointer& before, const Pointer& after) {
     if (!after) manager_.forget(before->metadata.uid);
     this->enqueue(client::key_of((after ? after : before)->metadata));
@@ -131,10 +126,12 @@ void ReplicaController<T>::on_pod(const PodPointer& before, const PodPointer& af
 }
 
 template <typename T>
-std::vector<PodPointer> ReplicaController<T>::candidates(const T& object) const {
-  std::vector<PodPointer> out = pods_.by_index(kByController, object.metadata.uid);
-  for (PodPointer& orphan : pods_.by_index(kByController, orphans_of(object.metadata.namespace_))) {
-    out.push_back(std::move(orphan));
+std::vector<PodPointer> ReplicaController<T>::related(const T& object) const {
+  const auto* controller = controller_of(object.metadata);
+  if (!controller) return pods_.by_index(kByController, object.metadata.uid);
+  std::vector<PodPointer> out;
+  for (const Pointer& sister : owners_.by_index(kByController, controller->uid)) {
+    for (PodPointer& pod : pods_.by_index(kByController, sister->metadata.uid)) out.push_back(std::move(pod));
   }
   return out;
 }
@@ -146,15 +143,12 @@ Result<Outcome> ReplicaController<T>::reconcile(const std::string& key) {
   const ReplicaOwner owner = owner_of(*object);
   // Read before the candidates: a version read after them could claim more than they show.
   const uint64_t cache_version = pods_.version();
-  const auto confirm = [&]() -> Status {
-    TRY_ASSIGN(const T fresh, this->client().template get<T>(object->metadata.namespace_, object->metadata.name));
-    if (fresh.metadata.uid != object->metadata.uid) return {Reason::kConflict, "the owner was deleted and made anew"};
-    if (fresh.metadata.deletion_timestamp) return {Reason::kConflict, "the owner is being deleted"};
-    return {};
-  };
-  TRY_ASSIGN(const std::vector<PodPointer> active, manager_.claim(owner, candidates(*object), cache_version, confirm));
+  const auto confirm = [&] { return confirm_alive(this->client(), *object); };
+  TRY_ASSIGN(const std::vector<PodPointer> active,
+             manager_.claim(owner, owned_or_orphaned(pods_, object->metadata.uid, object->metadata.namespace_),
+                            cache_version, confirm));
   ReplicaManager::Scaling scaling;
-  if (!owner.deleting) scaling = manager_.scale(owner, active);
+  if (!owner.deleting) scaling = manager_.scale(owner, active, [&] { return related(*object); });
   const ReplicaCounts counts = count_replicas(owner, active, this->clock().now());
   TRY(write_status(*object, counts, scaling));
   if (!scaling.failure.ok()) return scaling.failure;

@@ -22,7 +22,8 @@ class ReplicaController final : public Controller {
   void on_pod(const PodPointer& before, const PodPointer& after);
   void enqueue_owner(const api::corev1::Pod& pod);
   void enqueue_matching(const api::corev1::Pod& pod);
-  std::vector<PodPointer> candidates(const T& object) const;
+  /// The pods of all that have the same controller (a Deployment's replica sets), this one's among them.
+  std::vector<PodPointer> related(const T& object) const;
   Status write_status(T object, const ReplicaCounts& counts, const ReplicaManager::Scaling& scaling);
 
   client::Informer<T>& owners_;

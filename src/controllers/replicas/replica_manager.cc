@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <future>
 #include <map>
 
 #include "api/names.h"
-#include "api/value.h"
 #include "base/log.h"
+#include "controllers/runtime/batches.h"
+#include "controllers/support/ownership.h"
 #include "controllers/support/pods.h"
 #include "controllers/support/statuses.h"
 
@@ -16,17 +16,6 @@ namespace trireme::controllers {
 using api::corev1::Pod;
 
 namespace {
-
-api::metav1::OwnerReference owner_reference(const ReplicaOwner& owner) {
-  api::metav1::OwnerReference reference;
-  reference.api_version = owner.reference.api_version;
-  reference.kind = owner.reference.kind;
-  reference.name = owner.reference.name;
-  reference.uid = owner.reference.uid;
-  reference.controller = true;
-  reference.block_owner_deletion = true;
-  return reference;
-}
 
 int phase_rank(const Pod& pod) {
   if (pod.status.phase == api::corev1::kPodPending) return 0;
@@ -78,18 +67,6 @@ bool deleted_before(const Ranked& a, const Ranked& b) {
 
 }  // namespace
 
-Claim claim_of(const ReplicaOwner& owner, const Pod& pod) {
-  const auto* controller = controller_of(pod.metadata);
-  const bool matches = owner.selector.matches(pod.metadata.labels);
-  if (controller) {
-    if (controller->uid != owner.reference.uid) return Claim::kIgnore;
-    if (matches) return Claim::kOwned;
-    return owner.deleting ? Claim::kIgnore : Claim::kRelease;
-  }
-  if (owner.deleting || !matches || pod.metadata.deletion_timestamp) return Claim::kIgnore;
-  return Claim::kAdopt;
-}
-
 Pod pod_from_template(const ReplicaOwner& owner) {
   Pod pod;
   const auto& from = *owner.pod_template;
@@ -100,7 +77,7 @@ Pod pod_from_template(const ReplicaOwner& owner) {
   pod.metadata.labels = from.metadata.labels;
   pod.metadata.annotations = from.metadata.annotations;
   pod.metadata.finalizers = from.metadata.finalizers;
-  pod.metadata.owner_references.push_back(owner_reference(owner));
+  pod.metadata.owner_references.push_back(controller_reference(owner.reference));
   pod.spec = from.spec;
   return pod;
 }
@@ -132,33 +109,6 @@ std::vector<PodPointer> choose_for_deletion(std::vector<PodPointer> pods, std::s
   return chosen;
 }
 
-BatchResult slow_start(size_t count, const std::function<Status()>& make) {
-  // Calls of one batch share these few threads; the server answers faster than one caller can ask.
-  constexpr size_t kParallel = 4;
-  BatchResult result;
-  size_t left = count;
-  for (size_t batch = 1; left > 0 && result.failure.ok(); batch *= 2) {
-    size_t now = std::min(batch, left);
-    left -= now;
-    while (now > 0) {
-      const size_t together = std::min(kParallel, now);
-      now -= together;
-      std::vector<std::future<Status>> others;
-      for (size_t i = 1; i < together; ++i) others.push_back(std::async(std::launch::async, make));
-      std::vector<Status> statuses{make()};
-      for (auto& other : others) statuses.push_back(other.get());
-      for (Status& status : statuses) {
-        if (status.ok()) {
-          ++result.succeeded;
-        } else if (result.failure.ok()) {
-          result.failure = std::move(status);
-        }
-      }
-    }
-  }
-  return result;
-}
-
 ReplicaCounts count_replicas(const ReplicaOwner& owner, std::span<const PodPointer> active, WallTime now) {
   ReplicaCounts counts;
   api::LabelSelector template_labels;
@@ -180,58 +130,28 @@ ReplicaCounts count_replicas(const ReplicaOwner& owner, std::span<const PodPoint
 
 Result<std::vector<PodPointer>> ReplicaManager::claim(const ReplicaOwner& owner, std::vector<PodPointer> candidates,
                                                       uint64_t cache_version, const std::function<Status()>& confirm) {
-  std::vector<PodPointer> mine;
-  Status failure;
-  std::optional<Status> confirmed;
-  for (PodPointer& pod : recent_.apply(owner.reference.uid, std::move(candidates), cache_version)) {
-    if (!is_active(*pod)) continue;
-    switch (claim_of(owner, *pod)) {
-      case Claim::kIgnore:
-        break;
-      case Claim::kOwned:
-        mine.push_back(std::move(pod));
-        break;
-      case Claim::kAdopt: {
-        if (!confirmed) confirmed = confirm();
-        Status status = confirmed->ok() ? adopt(owner, *pod) : *confirmed;
-        if (status.ok()) {
-          mine.push_back(std::move(pod));
-        } else if (!status.is(Reason::kNotFound)) {
-          failure = status;
-        }
-        break;
-      }
-      case Claim::kRelease:
-        // Gone, or another pod by now: nothing to release.
-        if (Status status = release(owner, *pod);
-            !status.ok() && !status.is(Reason::kNotFound) && !status.is(Reason::kInvalid)) {
-          failure = status;
-        }
-        break;
-    }
-  }
-  if (!failure.ok()) return failure;
-  return mine;
+  std::vector<PodPointer> active = recent_.apply(owner.reference.uid, std::move(candidates), cache_version);
+  std::erase_if(active, [](const PodPointer& pod) { return !is_active(*pod); });
+  return claim_objects<Pod>(client_, owner.reference, owner.deleting, owner.selector, std::move(active), confirm);
 }
 
-ReplicaManager::Scaling ReplicaManager::scale(const ReplicaOwner& owner, const std::vector<PodPointer>& active) {
+ReplicaManager::Scaling ReplicaManager::scale(const ReplicaOwner& owner, const std::vector<PodPointer>& active,
+                                              const std::function<std::vector<PodPointer>()>& related) {
   const auto wanted = static_cast<size_t>(std::max(owner.replicas, 0));
   if (active.size() < wanted) {
     if (!owner.pod_template) return {};
     const size_t count = std::min(wanted - active.size(), kBurst);
     log::debug("Creating replicas", {{"owner", owner.reference.name}, {"have", active.size()}, {"want", wanted}});
-    BatchResult made = slow_start(count, [&] { return create_one(owner); });
+    BatchResult made = slow_start(count, parallel_, [&](size_t) { return create_one(owner); });
     if (made.failure.ok() || namespace_is_ending(made.failure)) return {};
     return {"FailedCreate", std::move(made.failure)};
   }
   if (active.size() > wanted) {
     const size_t count = std::min(active.size() - wanted, kBurst);
     log::debug("Deleting replicas", {{"owner", owner.reference.name}, {"have", active.size()}, {"want", wanted}});
-    Scaling out;
-    for (const PodPointer& pod : choose_for_deletion(active, active, count, clock_->now())) {
-      if (Status status = delete_one(owner, *pod); !status.ok()) out = {"FailedDelete", std::move(status)};
-    }
-    return out;
+    const auto chosen = choose_for_deletion(active, related(), count, clock_->now());
+    BatchResult gone = run_batch(chosen.size(), parallel_, [&](size_t i) { return delete_one(owner, *chosen[i]); });
+    if (!gone.failure.ok()) return {"FailedDelete", std::move(gone.failure)};
   }
   return {};
 }
@@ -260,35 +180,6 @@ Status ReplicaManager::delete_one(const ReplicaOwner& owner, const Pod& pod) {
   recent_.deleted(owner.reference.uid, pod.metadata.uid);
   if (status.ok()) events_.normal(owner.reference, "SuccessfulDelete", "Deleted pod: " + pod.metadata.name);
   return {};
-}
-
-Status ReplicaManager::adopt(const ReplicaOwner& owner, const Pod& pod) {
-  api::Value reference = api::Value::object();
-  reference["apiVersion"] = owner.reference.api_version;
-  reference["kind"] = owner.reference.kind;
-  reference["name"] = owner.reference.name;
-  reference["uid"] = owner.reference.uid;
-  reference["controller"] = true;
-  reference["blockOwnerDeletion"] = true;
-  api::Value patch = api::Value::object();
-  patch["metadata"]["ownerReferences"] = api::Value::Array{std::move(reference)};
-  // The UID makes the patch fail when the name belongs to another pod by now.
-  patch["metadata"]["uid"] = pod.metadata.uid;
-  auto result = client_.patch<Pod>(pod.metadata.namespace_, pod.metadata.name, client::PatchType::kStrategicMerge,
-                                   api::to_json(patch));
-  return result.ok() ? Status() : result.status();
-}
-
-Status ReplicaManager::release(const ReplicaOwner& owner, const Pod& pod) {
-  api::Value removal = api::Value::object();
-  removal["$patch"] = "delete";
-  removal["uid"] = owner.reference.uid;
-  api::Value patch = api::Value::object();
-  patch["metadata"]["ownerReferences"] = api::Value::Array{std::move(removal)};
-  patch["metadata"]["uid"] = pod.metadata.uid;
-  auto result = client_.patch<Pod>(pod.metadata.namespace_, pod.metadata.name, client::PatchType::kStrategicMerge,
-                                   api::to_json(patch));
-  return result.ok() ? Status() : result.status();
 }
 
 }  // namespace trireme::controllers

@@ -27,10 +27,6 @@ struct ReplicaOwner {
   int32_t min_ready_seconds = 0;
 };
 
-/// How a pod stands to an owner by reference and labels.
-enum class Claim { kIgnore, kOwned, kAdopt, kRelease };
-Claim claim_of(const ReplicaOwner& owner, const api::corev1::Pod& pod);
-
 /// The pod that the template asks for: named after the owner, owned by it.
 api::corev1::Pod pod_from_template(const ReplicaOwner& owner);
 
@@ -39,14 +35,6 @@ api::corev1::Pod pod_from_template(const ReplicaOwner& owner);
 /// `related` are the pods counted per node (usually `pods` themselves).
 std::vector<PodPointer> choose_for_deletion(std::vector<PodPointer> pods, std::span<const PodPointer> related,
                                             size_t count, WallTime now);
-
-/// Calls `make` up to `count` times in batches of 1, 2, 4, …, and stops after the first batch in which a call failed.
-/// A quota that refuses thousands of pods costs a few requests then. Returns the successes and the first failure.
-struct BatchResult {
-  size_t succeeded = 0;
-  Status failure;
-};
-BatchResult slow_start(size_t count, const std::function<Status()>& make);
 
 /// Counts of the status, over the owner's active pods.
 struct ReplicaCounts {
@@ -65,8 +53,9 @@ class ReplicaManager {
   /// At most so many pods are created or deleted in one pass.
   static constexpr size_t kBurst = 500;
 
-  ReplicaManager(client::Client client, std::shared_ptr<Clock> clock, client::EventRecorder events)
-      : client_(std::move(client)), clock_(std::move(clock)), events_(std::move(events)) {}
+  /// `parallel`: see run_batch.
+  ReplicaManager(client::Client client, std::shared_ptr<Clock> clock, client::EventRecorder events, bool parallel)
+      : client_(std::move(client)), clock_(std::move(clock)), events_(std::move(events)), parallel_(parallel) {}
 
   /// Of `candidates` (everything that might concern the owner) those that are its own and active, after adopting and
   /// releasing. `confirm` asks the server once, before the first adoption, whether the owner still lives as known.
@@ -77,20 +66,21 @@ class ReplicaManager {
     std::string failure_reason;  ///< "FailedCreate", "FailedDelete", or empty.
     Status failure;
   };
-  /// Brings the number of `active` pods to what the owner asks for.
-  Scaling scale(const ReplicaOwner& owner, const std::vector<PodPointer>& active);
+  /// Brings the number of `active` pods to what the owner asks for. `related` gives the pods that count as a crowd on
+  /// a node when some must go (choose_for_deletion); it is asked only then.
+  Scaling scale(const ReplicaOwner& owner, const std::vector<PodPointer>& active,
+                const std::function<std::vector<PodPointer>()>& related);
 
   void forget(const std::string& owner_uid) { recent_.forget(owner_uid); }
 
  private:
   Status create_one(const ReplicaOwner& owner);
   Status delete_one(const ReplicaOwner& owner, const api::corev1::Pod& pod);
-  Status adopt(const ReplicaOwner& owner, const api::corev1::Pod& pod);
-  Status release(const ReplicaOwner& owner, const api::corev1::Pod& pod);
 
   client::Client client_;
   std::shared_ptr<Clock> clock_;
   client::EventRecorder events_;
+  const bool parallel_;
   RecentWrites recent_;
 };
 

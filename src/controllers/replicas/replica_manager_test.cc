@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-
 namespace trireme::controllers {
 namespace {
 
@@ -43,12 +41,6 @@ PodPointer pod(const Traits& traits) {
   return std::make_shared<const Pod>(std::move(out));
 }
 
-void own(Pod& pod, const std::string& uid) {
-  auto& reference = pod.metadata.owner_references.emplace_back();
-  reference.uid = uid;
-  reference.controller = true;
-}
-
 TEST(ChooseForDeletionTest, ThePoorerPodGoesFirst) {
   struct Case {
     const char* why;
@@ -85,31 +77,11 @@ TEST(ChooseForDeletionTest, CrowdedNodesLosePodsFirst) {
   EXPECT_EQ(chosen[1]->metadata.name, "z");
 }
 
-TEST(ClaimTest, FollowsReferenceAndLabels) {
-  ReplicaOwner owner;
-  owner.reference.uid = "rc1";
-  owner.selector = api::LabelSelector::from_map(api::Map<std::string>{{"app", "redis"}});
-  Pod base = *pod({.name = "p"});
-  Pod mine = base;
-  own(mine, "rc1");
-  Pod strayed = mine;
-  strayed.metadata.labels.clear();
-  Pod others = base;
-  own(others, "rc2");
-  Pod ending = base;
-  ending.metadata.deletion_timestamp = api::Time(kNow);
-  Pod unlike = base;
-  unlike.metadata.labels.clear();
-  EXPECT_EQ(claim_of(owner, base), Claim::kAdopt);
-  EXPECT_EQ(claim_of(owner, mine), Claim::kOwned);
-  EXPECT_EQ(claim_of(owner, strayed), Claim::kRelease);
-  EXPECT_EQ(claim_of(owner, others), Claim::kIgnore);
-  EXPECT_EQ(claim_of(owner, ending), Claim::kIgnore);
-  EXPECT_EQ(claim_of(owner, unlike), Claim::kIgnore);
-  owner.deleting = true;
-  EXPECT_EQ(claim_of(owner, base), Claim::kIgnore);
-  EXPECT_EQ(claim_of(owner, mine), Claim::kOwned);
-  EXPECT_EQ(claim_of(owner, strayed), Claim::kIgnore);
+TEST(ChooseForDeletionTest, RelatedPodsOfOtherSetsCrowdANodeToo) {
+  const std::vector<PodPointer> mine{pod({.name = "a", .node = "n1"}), pod({.name = "b", .node = "n2"})};
+  std::vector<PodPointer> related = mine;
+  related.push_back(pod({.name = "sister", .node = "n2"}));
+  EXPECT_EQ(choose_for_deletion(mine, related, 1, kNow)[0]->metadata.name, "b");
 }
 
 TEST(PodFromTemplateTest, TakesTheTemplateAndNamesTheOwner) {
@@ -134,22 +106,6 @@ TEST(PodFromTemplateTest, TakesTheTemplateAndNamesTheOwner) {
   EXPECT_EQ(made.metadata.owner_references[0].uid, "u");
   EXPECT_EQ(made.metadata.owner_references[0].controller, true);
   EXPECT_EQ(made.metadata.owner_references[0].block_owner_deletion, true);
-}
-
-TEST(SlowStartTest, DoublesUntilSomethingFails) {
-  std::atomic<int> calls{0};
-  EXPECT_EQ(slow_start(20, [&] { return ++calls, Status(); }).succeeded, 20u);
-  EXPECT_EQ(calls.load(), 20);
-  calls = 0;
-  const auto refused = slow_start(500, [&] { return ++calls, Status::internal("quota"); });
-  EXPECT_EQ(refused.succeeded, 0u);
-  EXPECT_FALSE(refused.failure.ok());
-  EXPECT_EQ(calls.load(), 1);
-  calls = 0;
-  // 1 + 2 succeed; the batch of 4 is finished, no other begins.
-  const auto later = slow_start(500, [&] { return ++calls > 3 ? Status::internal("quota") : Status(); });
-  EXPECT_EQ(later.succeeded, 3u);
-  EXPECT_EQ(calls.load(), 7);
 }
 
 TEST(CountReplicasTest, AvailabilityNeedsTime) {

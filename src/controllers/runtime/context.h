@@ -15,6 +15,13 @@ namespace trireme::controllers {
 /// https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/
 struct ControllerOptions {
   std::string root_ca_pem;  ///< Published to every namespace as kube-root-ca.crt (--root-ca-file).
+
+  int concurrent_rc_syncs = 5;
+  int concurrent_replicaset_syncs = 5;
+  int concurrent_deployment_syncs = 5;
+  int concurrent_statefulset_syncs = 5;
+  int concurrent_daemonset_syncs = 2;
+
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   Duration node_startup_grace_period = std::chrono::seconds(60);
   double node_eviction_rate = 0.1;             ///< Nodes a second that get the NoExecute taint, per zone.
@@ -23,6 +30,9 @@ struct ControllerOptions {
   int large_cluster_size_threshold = 50;
   int terminated_pod_gc_threshold = 12'500;  ///< Zero or less: never.
 
+  int concurrent_job_syncs = 5;
+  int concurrent_cron_job_syncs = 5;
+  int concurrent_ttl_after_finished_syncs = 5;
   // Certificates. Without an authority nothing is signed.
   std::string cluster_signing_certificate_pem;  ///< --cluster-signing-cert-file
   std::string cluster_signing_key_pem;          ///< --cluster-signing-key-file
@@ -37,6 +47,8 @@ struct ControllerOptions {
   std::vector<std::string> cluster_cidrs;  ///< One range a family (--cluster-cidr).
   int node_cidr_mask_size_ipv4 = 24;
   int node_cidr_mask_size_ipv6 = 64;
+
+  // Quota and autoscaling.
   int concurrent_resource_quota_syncs = 5;
   Duration resource_quota_sync_period = std::chrono::minutes(5);  ///< Between full recounts.
   int concurrent_horizontal_pod_autoscaler_syncs = 5;
@@ -49,8 +61,6 @@ struct ControllerOptions {
   Duration horizontal_pod_autoscaler_initial_readiness_delay = std::chrono::seconds(30);
 
   // Workers: how many keys of a controller are worked on at the same time. Further ones stand at their controllers.
-  int concurrent_rc_syncs = 5;
-  int concurrent_replicaset_syncs = 5;
   int concurrent_endpoint_syncs = 5;
   int concurrent_service_endpoint_syncs = 5;
   int concurrent_namespace_syncs = 10;

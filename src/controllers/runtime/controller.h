@@ -60,6 +60,7 @@ class Controller {
   void stop();
 
   const std::string& name() const { return name_; }
+  int workers() const { return workers_; }
   const ControllerCounters& counters() const { return counters_; }
   client::WorkQueue& queue() { return queue_; }
 

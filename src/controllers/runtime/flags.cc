@@ -3,9 +3,22 @@
 namespace trireme::controllers {
 
 void add_flags(FlagSet& flags, ControllerOptions& options) {
+  flags.add("concurrent-statefulset-syncs", &options.concurrent_statefulset_syncs,
+            "stateful sets that are worked on at the same time");
+  flags.add("concurrent-daemonset-syncs", &options.concurrent_daemonset_syncs,
+            "daemon sets that are worked on at the same time");
+  flags.add("concurrent-rc-syncs", &options.concurrent_rc_syncs, "replication controllers worked on at the same time");
+  flags.add("concurrent-replicaset-syncs", &options.concurrent_replicaset_syncs,
+            "replica sets worked on at the same time");
+  flags.add("concurrent-deployment-syncs", &options.concurrent_deployment_syncs,
+            "deployments worked on at the same time");
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
             "silence after which a node counts as not ready");
   flags.add("terminated-pod-gc-threshold", &options.terminated_pod_gc_threshold, "finished pods that are kept; 0: all");
+  flags.add("concurrent-job-syncs", &options.concurrent_job_syncs, "jobs worked on at the same time");
+  flags.add("concurrent-cron-job-syncs", &options.concurrent_cron_job_syncs, "cron jobs worked on at the same time");
+  flags.add("concurrent-ttl-after-finished-syncs", &options.concurrent_ttl_after_finished_syncs,
+            "finished jobs worked on at the same time");
   flags.add("cluster-signing-duration", &options.cluster_signing_duration,
             "longest validity of certificates that are signed on request");
   flags.add("concurrent-serviceaccount-token-syncs", &options.concurrent_serviceaccount_token_syncs,
@@ -36,10 +49,6 @@ void add_flags(FlagSet& flags, ControllerOptions& options) {
             &options.horizontal_pod_autoscaler_initial_readiness_delay,
             "time after a pod's start in which changes of its readiness are its first");
 
-  flags.add("concurrent-rc-syncs", &options.concurrent_rc_syncs,
-            "replication controllers that are worked on at the same time");
-  flags.add("concurrent-replicaset-syncs", &options.concurrent_replicaset_syncs,
-            "replica sets that are worked on at the same time");
   flags.add("concurrent-endpoint-syncs", &options.concurrent_endpoint_syncs,
             "services whose endpoints are worked on at the same time");
   flags.add("concurrent-service-endpoint-syncs", &options.concurrent_service_endpoint_syncs,

@@ -94,6 +94,7 @@ class KubeletServerImpl final : public KubeletServer, public net::Handler {
 
   void stop() override {
     stopping_ = true;
+    stopped_.request_stop();
     server_.reset();
   }
 
@@ -113,7 +114,7 @@ class KubeletServerImpl final : public KubeletServer, public net::Handler {
     if (first == "runningpods") return respond_pods(*exchange, true);
     if (first == "containerLogs" && path.size() == 4) return respond_logs(exchange, path[1], path[2], path[3]);
     if (first == "stats" && path.size() == 2 && path[1] == "summary") {
-      return respond_generated(*exchange, "application/json", stats_.summary());
+      return respond_summary(exchange);
     }
     if (first == "metrics" && path.size() == 2 && path[1] == "resource") {
       return respond_generated(*exchange, "text/plain; version=0.0.4; charset=utf-8", stats_.resource_metrics());
@@ -132,6 +133,15 @@ class KubeletServerImpl final : public KubeletServer, public net::Handler {
   void respond_generated(Exchange& exchange, const char* type, Result<std::string> body) {
     if (!body.ok()) return respond_failure(exchange, body.status());
     exchange.respond(200, {{"Content-Type", type}}, std::move(*body));
+  }
+
+  void respond_summary(const std::shared_ptr<Exchange>& exchange) {
+    const std::string query(exchange->request().query());
+    const bool only_cpu_and_memory = query.find("only_cpu_and_memory=true") != std::string::npos;
+    // It may have to wait for a second look.
+    node_.pool.post([this, exchange, only_cpu_and_memory] {
+      respond_generated(*exchange, "application/json", stats_.summary(only_cpu_and_memory, stopped_.get_token()));
+    });
   }
 
   void respond_pods(Exchange& exchange, bool running_only) {
@@ -212,6 +222,7 @@ class KubeletServerImpl final : public KubeletServer, public net::Handler {
   PodManager& pods_;
   StatsProvider stats_;
   std::atomic<bool> stopping_ = false;
+  std::stop_source stopped_;
   uint16_t port_ = 0;
   std::unique_ptr<net::Server> server_;
 };

@@ -12,8 +12,6 @@ namespace {
 
 using api::Value;
 
-constexpr Duration kMinimumRateInterval = std::chrono::milliseconds(500);
-
 Value number(uint64_t value) { return Value(static_cast<int64_t>(value)); }
 
 std::string label(const cri::StringMap& labels, std::string_view name) {
@@ -55,95 +53,124 @@ std::string escaped(std::string_view text) {
 
 }  // namespace
 
-Value StatsProvider::cpu_value(const std::string& key, uint64_t cpu_nanoseconds, const std::string& time) {
+Result<StatsProvider::Look> StatsProvider::look() {
+  Look out;
+  TRY_ASSIGN(out.containers, node_.runtime->container_stats({}));
+  out.pods = pods_.pods();
+  auto measured = [&](const std::string& key, uint64_t cpu_nanoseconds, Duration at) {
+    if (!meters_.look(key, cpu_nanoseconds, at, node_.clock->monotonic())) out.all_rates = false;
+  };
+  for (const cri::ContainerStats& stats : out.containers) {
+    measured(stats.id, stats.cpu_usage_nanoseconds, Duration(stats.timestamp));
+  }
+  if (node_.cgroups) {
+    const auto now = [&] { return node_.clock->monotonic(); };
+    if (auto usage = node_.cgroups->usage("/"); usage.ok()) {
+      measured("/", usage->cpu_nanoseconds, now());
+      out.node = *usage;
+    }
+    for (const api::corev1::Pod& pod : out.pods) {
+      auto usage = node_.cgroups->usage(pod_cgroup(node_.options.cgroup_root, pod));
+      if (!usage.ok()) continue;
+      measured(pod.metadata.uid, usage->cpu_nanoseconds, now());
+      out.pod_groups.emplace(pod.metadata.uid, *usage);
+    }
+  }
+  meters_.forget_unseen(node_.clock->monotonic());
+  return out;
+}
+
+Value StatsProvider::cpu_value(const std::string& key, uint64_t cpu_nanoseconds, const std::string& time) const {
   Value value;
   value["time"] = time;
   value["usageCoreNanoSeconds"] = number(cpu_nanoseconds);
-  Duration now = node_.clock->monotonic();
-  std::lock_guard lock(mutex_);
-  auto [sample, added] = samples_.try_emplace(key, Sample{cpu_nanoseconds, now});
-  Duration interval = now - sample->second.at;
-  if (!added && interval >= kMinimumRateInterval && cpu_nanoseconds >= sample->second.cpu_nanoseconds) {
-    double used = static_cast<double>(cpu_nanoseconds - sample->second.cpu_nanoseconds);
-    value["usageNanoCores"] = number(static_cast<uint64_t>(used * 1e9 / static_cast<double>(interval.count())));
-    sample->second = {cpu_nanoseconds, now};
+  if (const auto rate = meters_.rate(key)) {
+    value["usageNanoCores"] = number(rate->nano_cores);
+    value["usageWindow"] = api::GoDuration(rate->window).to_string();
   }
   return value;
 }
 
-Result<std::string> StatsProvider::summary() {
-  TRY_ASSIGN(auto containers, node_.runtime->container_stats({}));
-  std::string time = api::Time(node_.clock->now()).to_string();
-  std::map<std::string, std::vector<const cri::ContainerStats*>> by_pod;
-  for (const cri::ContainerStats& stats : containers) by_pod[label(stats.labels, labels::kPodUid)].push_back(&stats);
+Value StatsProvider::container_value(const cri::ContainerStats& stats) const {
+  Value container;
+  container["name"] = stats.name;
+  const std::string time = api::Time(wall_time(stats.timestamp)).to_string();
+  container["cpu"] = cpu_value(stats.id, stats.cpu_usage_nanoseconds, time);
+  container["memory"]["time"] = time;
+  container["memory"]["workingSetBytes"] = number(stats.memory_working_set_bytes);
+  container["memory"]["usageBytes"] = number(stats.memory_usage_bytes);
+  container["memory"]["rssBytes"] = number(stats.memory_rss_bytes);
+  container["rootfs"]["time"] = time;
+  container["rootfs"]["usedBytes"] = number(stats.writable_layer_bytes);
+  container["rootfs"]["inodesUsed"] = number(stats.writable_layer_inodes);
+  return container;
+}
 
+void StatsProvider::add_file_systems(const api::corev1::Pod& pod, Value& entry) const {
+  const std::string logs =
+      pod_log_directory(node_.options.pod_logs_dir, pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid);
+  for (Value& container : entry["containers"].as_array()) {
+    const linux::TreeUsage usage = linux::tree_usage(logs + "/" + container["name"].as_string());
+    container["logs"]["time"] = container["rootfs"]["time"];
+    container["logs"]["usedBytes"] = number(usage.bytes);
+    container["logs"]["inodesUsed"] = number(usage.inodes);
+  }
+  const linux::TreeUsage disk = linux::tree_usage(node_.volumes.pod_dir(pod.metadata.uid));
+  entry["ephemeral-storage"]["time"] = api::Time(node_.clock->now()).to_string();
+  entry["ephemeral-storage"]["usedBytes"] = number(disk.bytes);
+  entry["ephemeral-storage"]["inodesUsed"] = number(disk.inodes);
+}
+
+void StatsProvider::add_node_file_systems(const std::string& time, Value& node) const {
+  node["fs"] = filesystem_value(filesystem_space(node_.options.root_dir), time);
+  auto filesystems = node_.runtime->image_filesystems();
+  if (!filesystems.ok() || filesystems->empty()) return;
+  Value image = filesystem_value(filesystem_space(filesystems->front().mountpoint), time);
+  image["usedBytes"] = number(filesystems->front().used_bytes);
+  image["inodesUsed"] = number(filesystems->front().inodes_used);
+  node["runtime"]["imageFs"] = std::move(image);
+}
+
+Result<std::string> StatsProvider::summary(bool only_cpu_and_memory, std::stop_token stop) {
+  const std::lock_guard turn(turn_);
+  TRY_ASSIGN(Look now, look());
+  if (!now.all_rates && node_.clock->sleep_for(CpuMeters::kShortest, stop)) {
+    TRY_ASSIGN(now, look());
+  }
+  const std::string time = api::Time(node_.clock->now()).to_string();
   Value summary;
   Value& node = summary["node"];
   node["nodeName"] = node_.options.node_name;
   node["startTime"] = api::Time(started_).to_string();
-  if (node_.cgroups) {
-    if (auto usage = node_.cgroups->usage("/"); usage.ok()) {
-      node["cpu"] = cpu_value("/", usage->cpu_nanoseconds, time);
-      node["memory"] = memory_value(*usage, time);
-      node["memory"]["availableBytes"] = number(available_memory());
-    }
+  if (now.node) {
+    node["cpu"] = cpu_value("/", now.node->cpu_nanoseconds, time);
+    node["memory"] = memory_value(*now.node, time);
+    node["memory"]["availableBytes"] = number(available_memory());
   }
-  node["fs"] = filesystem_value(filesystem_space(node_.options.root_dir), time);
-  if (auto filesystems = node_.runtime->image_filesystems(); filesystems.ok() && !filesystems->empty()) {
-    Value image = filesystem_value(filesystem_space(filesystems->front().mountpoint), time);
-    image["usedBytes"] = number(filesystems->front().used_bytes);
-    image["inodesUsed"] = number(filesystems->front().inodes_used);
-    node["runtime"]["imageFs"] = std::move(image);
+  if (!only_cpu_and_memory) add_node_file_systems(time, node);
+  std::map<std::string, std::vector<const cri::ContainerStats*>> by_pod;
+  for (const cri::ContainerStats& stats : now.containers) {
+    by_pod[label(stats.labels, labels::kPodUid)].push_back(&stats);
   }
   Value pod_list = Value::array();
-  for (const api::corev1::Pod& pod : pods_.pods()) {
+  for (const api::corev1::Pod& pod : now.pods) {
     Value entry;
     entry["podRef"]["name"] = pod.metadata.name;
     entry["podRef"]["namespace"] = pod.metadata.namespace_;
     entry["podRef"]["uid"] = pod.metadata.uid;
     if (pod.status.start_time) entry["startTime"] = pod.status.start_time->to_string();
     Value container_list = Value::array();
-    for (const cri::ContainerStats* stats : by_pod[pod.metadata.uid]) {
-      Value container;
-      container["name"] = stats->name;
-      const std::string container_time = api::Time(wall_time(stats->timestamp)).to_string();
-      container["cpu"] = cpu_value(stats->id, stats->cpu_usage_nanoseconds, container_time);
-      container["memory"]["time"] = container_time;
-      container["memory"]["workingSetBytes"] = number(stats->memory_working_set_bytes);
-      container["memory"]["usageBytes"] = number(stats->memory_usage_bytes);
-      container["memory"]["rssBytes"] = number(stats->memory_rss_bytes);
-      container["rootfs"]["time"] = container_time;
-      container["rootfs"]["usedBytes"] = number(stats->writable_layer_bytes);
-      container["rootfs"]["inodesUsed"] = number(stats->writable_layer_inodes);
-      std::string logs =
-          pod_log_directory(node_.options.pod_logs_dir, pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid);
-      linux::TreeUsage log_usage = linux::tree_usage(logs + "/" + stats->name);
-      container["logs"]["time"] = container_time;
-      container["logs"]["usedBytes"] = number(log_usage.bytes);
-      container["logs"]["inodesUsed"] = number(log_usage.inodes);
-      container_list.push_back(std::move(container));
-    }
+    for (const cri::ContainerStats* stats : by_pod[pod.metadata.uid]) container_list.push_back(container_value(*stats));
     entry["containers"] = std::move(container_list);
-    if (node_.cgroups) {
-      if (auto usage = node_.cgroups->usage(pod_cgroup(node_.options.cgroup_root, pod)); usage.ok()) {
-        entry["cpu"] = cpu_value(pod.metadata.uid, usage->cpu_nanoseconds, time);
-        entry["memory"] = memory_value(*usage, time);
-        entry["process_stats"]["process_count"] = number(usage->processes);
-      }
+    if (const auto group = now.pod_groups.find(pod.metadata.uid); group != now.pod_groups.end()) {
+      entry["cpu"] = cpu_value(pod.metadata.uid, group->second.cpu_nanoseconds, time);
+      entry["memory"] = memory_value(group->second, time);
+      entry["process_stats"]["process_count"] = number(group->second.processes);
     }
-    linux::TreeUsage disk = linux::tree_usage(node_.volumes.pod_dir(pod.metadata.uid));
-    entry["ephemeral-storage"]["time"] = time;
-    entry["ephemeral-storage"]["usedBytes"] = number(disk.bytes);
-    entry["ephemeral-storage"]["inodesUsed"] = number(disk.inodes);
+    if (!only_cpu_and_memory) add_file_systems(pod, entry);
     pod_list.push_back(std::move(entry));
   }
   summary["pods"] = std::move(pod_list);
-  {
-    // Samples of what is gone would pile up.
-    std::lock_guard lock(mutex_);
-    Duration now = node_.clock->monotonic();
-    std::erase_if(samples_, [&](const auto& sample) { return now - sample.second.at > std::chrono::minutes(10); });
-  }
   return api::to_json(summary);
 }
 

@@ -47,6 +47,7 @@ class Scorer final : public NodeScorer {
 class ImageLocality final : public Plugin {
  public:
   std::string_view name() const override { return "ImageLocality"; }
+  uint32_t points() const override { return point_bit(Point::kScore); }
   std::unique_ptr<NodeScorer> plan_score(const PodInfo& pod, const Cache& cache,
                                          std::span<const NodeInfo* const>) const override {
     std::vector<Image> images;
@@ -69,6 +70,6 @@ class ImageLocality final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> image_locality() { return std::make_shared<ImageLocality>(); }
+std::shared_ptr<Plugin> image_locality() { return std::make_shared<ImageLocality>(); }
 
 }  // namespace trireme::scheduler::plugins

@@ -14,6 +14,7 @@ bool conflict(const std::vector<HostPort>& wanted, const std::vector<HostPort>& 
 class Filter final : public NodeFilter {
  public:
   explicit Filter(const PodInfo& pod) : wanted_(pod.host_ports) {}
+  bool local() const override { return true; }
   Fit check(const NodeInfo& node, Reasons& reasons) const override {
     if (!conflict(wanted_, node.used_ports)) return Fit::kFits;
     reasons.emplace_back("node(s) didn't have free ports for the requested pod ports");
@@ -27,6 +28,7 @@ class Filter final : public NodeFilter {
 class NodePorts final : public Plugin {
  public:
   std::string_view name() const override { return "NodePorts"; }
+  uint32_t points() const override { return point_bit(Point::kFilter); }
   FilterPlan plan_filter(const PodInfo& pod, const Cache&) const override {
     if (pod.host_ports.empty()) return {};
     return {std::make_unique<Filter>(pod), {}};
@@ -39,6 +41,6 @@ class NodePorts final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<const Plugin> node_ports() { return std::make_shared<NodePorts>(); }
+std::shared_ptr<Plugin> node_ports() { return std::make_shared<NodePorts>(); }
 
 }  // namespace trireme::scheduler::plugins

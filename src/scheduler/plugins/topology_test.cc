@@ -44,8 +44,8 @@ class TopologyTest : public ::testing::Test {
   }
 
   Cluster cluster_;
-  std::shared_ptr<const Plugin> affinity_ = plugins::inter_pod_affinity();
-  std::shared_ptr<const Plugin> spread_ = plugins::pod_topology_spread();
+  std::shared_ptr<Plugin> affinity_ = plugins::inter_pod_affinity();
+  std::shared_ptr<Plugin> spread_ = plugins::pod_topology_spread();
 };
 
 TEST_F(TopologyTest, RequiredAffinityFollowsOtherPods) {

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "api/types/batchv1.h"
+
+/// Questions about jobs that several controllers ask.
+namespace trireme::controllers {
+
+/// Null when there is no condition of that type.
+const api::batchv1::JobCondition* find_condition(const api::batchv1::JobStatus& status, std::string_view type);
+/// The condition of that type if it is True, else null.
+const api::batchv1::JobCondition* true_condition(const api::batchv1::JobStatus& status, std::string_view type);
+
+/// The condition Complete or Failed that has ended the job; null while it has not.
+const api::batchv1::JobCondition* finished_condition(const api::batchv1::Job& job);
+inline bool is_finished(const api::batchv1::Job& job) { return finished_condition(job) != nullptr; }
+
+}  // namespace trireme::controllers

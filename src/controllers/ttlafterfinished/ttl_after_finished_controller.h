@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "api/types/batchv1.h"
+#include "controllers/runtime/controller.h"
+
+namespace trireme::controllers {
+
+/// When a job with ttlSecondsAfterFinished may be deleted; nothing when it never may (yet).
+std::optional<WallTime> expiry(const api::batchv1::Job& job);
+
+/// Deletes jobs some time after they have ended.
+/// https://kubernetes.io/docs/concepts/workloads/controllers/ttlafterfinished/
+class TtlAfterFinishedController final : public Controller {
+ public:
+  explicit TtlAfterFinishedController(const ControllerContext& context);
+
+  Result<Outcome> reconcile(const std::string& key) override;
+
+ private:
+  client::Informer<api::batchv1::Job>& jobs_;
+};
+
+}  // namespace trireme::controllers

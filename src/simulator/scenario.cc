@@ -1,0 +1,16 @@
+#include "simulator/scenario.h"
+
+namespace trireme::simulator {
+
+std::span<const ScenarioDescriptor> scenarios() {
+  static constexpr ScenarioDescriptor kAll[] = {
+      {"fill", "an empty cluster is filled with pods at a steady rate", make_fill},
+      {"node-failures", "nodes crash or lose their network; some come back, the others are removed",
+       make_node_failures},
+      {"zone-loss", "a whole zone loses its network for ten minutes", make_zone_loss},
+      {"mixed", "scaling, deleted pods and failing nodes, all at once", make_mixed},
+  };
+  return kAll;
+}
+
+}  // namespace trireme::simulator

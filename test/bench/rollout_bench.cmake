@@ -1,0 +1,1 @@
+trireme_bench(rollout_bench DEPS trireme_controllers trireme_apiserver trireme_store)
