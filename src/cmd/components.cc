@@ -2,12 +2,17 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
+#include <condition_variable>
 #include <csignal>
 #include <memory>
+#include <mutex>
+#include <random>
 
 #include "base/flags.h"
 #include "base/log.h"
 #include "client/kubeconfig.h"
+#include "client/leader_election.h"
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
@@ -195,11 +200,10 @@ Result<scheduler::Configuration> scheduler_configuration(const std::string& file
 int scheduler(const std::vector<std::string>& words) {
   // Twice: the first reading finds the file, whose settings are then the flags' defaults.
   CommonOptions options;
-  Leadership leadership;
-  leadership.options.name = "kube-scheduler";
   std::string config_file;
   std::string scheduler_name;
   scheduler::Configuration config;
+  Leadership leadership;
   scheduler::SchedulerOptions defaults;
   Duration unschedulable_timeout = defaults.unschedulable_timeout;
   const auto make_flags = [&] {
@@ -208,7 +212,7 @@ int scheduler(const std::vector<std::string>& words) {
     flags.add("scheduler-name", &scheduler_name, "with one profile: the schedulerName it serves");
     flags.add("pod-max-in-unschedulable-pods-duration", &unschedulable_timeout,
               "an unschedulable pod is tried again after this long, whatever happened");
-    add_leadership_flags(flags, leadership, leadership.options.name);
+    add_leadership_flags(flags, leadership, config.leader_election.name);
     for (const char* ignored :
          {"kube-api-qps", "kube-api-burst", "kube-api-content-type", "profiling", "contention-profiling"}) {
       flags.add_ignored(ignored);

@@ -2,6 +2,11 @@
 
 #include "api/types/appsv1.h"
 #include "controllers/attachdetach/attach_detach_controller.h"
+#include "controllers/endpoints/endpoint_slice_controller.h"
+#include "controllers/endpoints/endpoints_controller.h"
+#include "controllers/ephemeral/ephemeral_volume_controller.h"
+#include "controllers/expand/volume_expand_controller.h"
+#include "controllers/clusterroleaggregation/cluster_role_aggregation_controller.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
 #include "controllers/clusterroleaggregation/cluster_role_aggregation_controller.h"
@@ -79,7 +84,6 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"node-lifecycle-controller", "nodelifecycle", make<NodeLifecycleController>},
       {"taint-eviction-controller", "", make<TaintEvictionController>},
       {"pod-garbage-collector-controller", "podgc", make<PodGcController>},
-      {"clusterrole-aggregation-controller", "clusterrole-aggregation", make<ClusterRoleAggregationController>},
       {"persistentvolume-binder-controller", "persistentvolume-binder", make<PersistentVolumeBinder>},
       {"persistentvolumeclaim-protection-controller", "pvc-protection", make<ClaimProtectionController>},
       {"persistentvolume-protection-controller", "pv-protection", make<VolumeProtectionController>},
@@ -87,6 +91,7 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"persistentvolume-expander-controller", "persistentvolume-expander", make<VolumeExpandController>},
       {"ephemeral-volume-controller", "ephemeral-volume", make<EphemeralVolumeController>},
       {"local-path-provisioner-controller", "", make<LocalPathProvisioner>},
+      {"clusterrole-aggregation-controller", "clusterrole-aggregation", make<ClusterRoleAggregationController>},
       {"disruption-controller", "disruption", make<DisruptionController>},
       {"horizontal-pod-autoscaler-controller", "horizontalpodautoscaling", make<HorizontalController>},
       // These two follow objects of every kind: last, so that they share what the others read whole.
