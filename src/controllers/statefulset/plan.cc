@@ -29,8 +29,7 @@ int32_t partition_of(const StatefulSet& set) {
 std::optional<int32_t> max_unavailable(const StatefulSet& set) {
   const auto& rolling = set.spec.update_strategy.rolling_update;
   if (!rolling || !rolling->max_unavailable) return std::nullopt;
-  auto scaled = rolling->max_unavailable->scaled(replicas_of(set), /*round_up=*/true);
-  return std::max(scaled.value_or(1), 1);
+  return std::max(rolling->max_unavailable->scaled(replicas_of(set), /*round_up=*/true).value_or(1), 1);
 }
 
 class Planner {
