@@ -168,7 +168,16 @@ void stateful_set_spec(const appsv1::StatefulSetSpec& spec, ErrorList& errors) {
   check_not_negative(spec.min_ready_seconds, kSpec.child("minReadySeconds"), errors);
   if (spec.ordinals) check_not_negative(spec.ordinals->start, kSpec.child("ordinals.start"), errors);
   check_template_selector(spec.selector, spec.template_, "empty selector is invalid for statefulset", kSpec, errors);
-  check_service_template(spec.template_, "StatefulSet", kSpec.child("template"), errors);
+  // Its pods will have the claims' volumes beside the template's own.
+  corev1::PodTemplateSpec whole = spec.template_;
+  for (const corev1::PersistentVolumeClaim& claim : spec.volume_claim_templates) {
+    auto& volumes = whole.spec.volumes;
+    std::erase_if(volumes, [&](const corev1::Volume& each) { return each.name == claim.metadata.name; });
+    corev1::Volume& volume = volumes.emplace_back();
+    volume.name = claim.metadata.name;
+    volume.volume_source.empty_dir.emplace();
+  }
+  check_service_template(whole, "StatefulSet", kSpec.child("template"), errors);
 }
 
 void stateful_set_create(const appsv1::StatefulSet& object, ErrorList& errors) {

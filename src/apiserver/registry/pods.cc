@@ -100,6 +100,7 @@ Status spend_disruption(PodDisruptionBudget& budget, const std::string& pod, Wal
 void respond_success(RequestContext& context) {
   api::metav1::Status status;
   status.status = api::metav1::kStatusSuccess;
+  status.code = 201;
   context.respond_kind(201, status);
 }
 
