@@ -71,7 +71,9 @@ class StorageRootTest : public testing::Test {
     manager_.reset();
     kubelet_.reset();
     auto cgroups = linux::Cgroups::detect();
-    if (cgroups.ok()) EXPECT_TRUE(cgroups->remove(cgroup_root()).ok());
+    if (cgroups.ok()) {
+      EXPECT_TRUE(cgroups->remove(cgroup_root()).ok());
+    }
     EXPECT_TRUE(linux::unmount_under(root()).ok());
     EXPECT_TRUE(linux::list_dir(root() + "/pods").empty());
     server_.reset();
