@@ -1,5 +1,6 @@
 // Memory per pod in the whole control plane: the API server, every controller and the scheduler in this process, and
-// pods of about 1.3 KB that nobody runs. `memory_bench [PODS] [DIR]` (default: 30,000; a folder below /tmp).
+// pods of about 1.3 KB that nobody runs. `memory_bench [PODS] [DIR] [--layers]` (default: 30,000; a folder below /tmp).
+// With --layers the components start after the pods have been created, to tell what each adds.
 
 #include "api/types/corev1.h"
 #include "in_process.h"
@@ -61,8 +62,13 @@ int run(int argc, char** argv) {
     ready.last_transition_time = ready.last_heartbeat_time;
     if (auto made = admin.create(node); !made.ok()) fail(made.status().message());
   }
-  cluster.start_controllers("*,-node-lifecycle-controller");
-  cluster.start_scheduler();
+  const bool live = argc < 4 || std::string_view(argv[3]) != "--layers";
+  const auto start_components = [&] {
+    cluster.start_controllers("*,-node-lifecycle-controller");
+    if (!live) fmt::print("allocated with the controllers: {}\n", allocated_bytes());
+    cluster.start_scheduler();
+  };
+  if (live) start_components();
   std::this_thread::sleep_for(std::chrono::seconds(2));
   const size_t resident_before = resident_bytes();
   const size_t allocated_before = allocated_bytes();
@@ -74,6 +80,12 @@ int run(int argc, char** argv) {
   });
   fmt::print("created {} pods in {:.1f} s, {:.1f} s of CPU\n", pods, seconds_since(begin), cpu_seconds() - cpu_before);
   std::this_thread::sleep_for(std::chrono::seconds(5));
+  if (!live) {
+    fmt::print("allocated in the server alone: {}, before the pods {}\n", allocated_bytes(), allocated_before);
+    start_components();
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+    fmt::print("allocated with the scheduler: {}\n", allocated_bytes());
+  }
 
   auto stored = admin.get<Pod>("default", "load-1");
   if (!stored.ok()) fail(stored.status().message());
@@ -92,6 +104,14 @@ int run(int argc, char** argv) {
   fmt::print("beyond the encoded size (JSON): {:.0f} bytes a pod\n",
              per_pod(resident, resident_before) - static_cast<double>(json));
 
+  const auto list = [&](std::string_view what, const std::function<void()>& read) {
+    read();
+    read();
+    fmt::print("after {}: {:.0f} bytes a pod, {:.0f} allocated\n", what, per_pod(resident_bytes(), resident_before),
+               per_pod(allocated_bytes(), allocated_before));
+  };
+  list("two lists as JSON", [&] { (void)admin.raw().get_path("/api/v1/pods?resourceVersion=0"); });
+
   // Where it goes: what one copy of a pod takes, as decoded and as copied tightly.
   const int copies = std::min(pods, 2000);
   const std::string bytes = api::encode_proto(*stored);
@@ -104,12 +124,6 @@ int run(int argc, char** argv) {
   const size_t copied_all = (allocated_bytes() - begin_bytes) / decoded.size();
   fmt::print("one pod in memory: {} bytes of struct and {} behind it as decoded, {} behind it as copied\n", sizeof(Pod),
              decoded_heap, copied_all - sizeof(Pod));
-  auto list = [&](std::string_view what, const std::function<void()>& read) {
-    read();
-    read();
-    fmt::print("after {}: {:.0f} bytes a pod\n", what, per_pod(resident_bytes(), resident_before));
-  };
-  list("two lists as JSON", [&] { (void)admin.raw().get_path("/api/v1/pods?resourceVersion=0"); });
   std::fflush(stdout);
   return 0;
 }
