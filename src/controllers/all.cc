@@ -4,8 +4,9 @@
 #include "controllers/cronjob/cron_job_controller.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
-#include "controllers/disruption/disruption_controller.h"
+#include "controllers/daemonset/daemon_set_controller.h"
 #include "controllers/deployment/deployment_controller.h"
+#include "controllers/disruption/disruption_controller.h"
 #include "controllers/endpoints/endpoint_slice_controller.h"
 #include "controllers/endpoints/endpoints_controller.h"
 #include "controllers/endpointslicemirroring/mirroring_controller.h"
@@ -21,6 +22,7 @@
 #include "controllers/serviceaccount/service_account_controller.h"
 #include "controllers/ttlafterfinished/ttl_after_finished_controller.h"
 #include "controllers/serviceaccount/token_controller.h"
+#include "controllers/statefulset/stateful_set_controller.h"
 #include "controllers/ttl/ttl_controller.h"
 
 namespace trireme::controllers {
@@ -61,6 +63,8 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"job-controller", "job", make<JobController>},
       {"cronjob-controller", "cronjob", make<CronJobController>},
       {"ttl-after-finished-controller", "ttl-after-finished", make<TtlAfterFinishedController>},
+      {"statefulset-controller", "statefulset", make<StatefulSetController>},
+      {"daemonset-controller", "daemonset", make<DaemonSetController>},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
       {"endpointslice-mirroring-controller", "endpointslicemirroring", make<EndpointSliceMirroringController>},

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "api/node_matching.h"
 #include "scheduler/pod_info.h"
 
 namespace trireme::scheduler {
@@ -41,13 +42,11 @@ struct NodeInfo {
 /// Region and zone in one text; empty when the node names neither.
 std::string zone_of(const api::corev1::Node& node);
 
-/// Whether a toleration covers the taint. https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
-bool tolerates(const api::corev1::Toleration& toleration, const api::corev1::Taint& taint);
-bool tolerates(const std::vector<api::corev1::Toleration>& tolerations, const api::corev1::Taint& taint);
-
+using api::matches_term;
+using api::tolerates;
 /// Whether the node satisfies the pod's nodeSelector and required node affinity.
-bool matches_required_node_affinity(const api::corev1::Pod& pod, const api::corev1::Node& node);
-/// One term: all its expressions and fields. An empty term matches nothing.
-bool matches_term(const api::corev1::NodeSelectorTerm& term, const api::corev1::Node& node);
+inline bool matches_required_node_affinity(const api::corev1::Pod& pod, const api::corev1::Node& node) {
+  return api::matches_required_node_affinity(pod.spec, node);
+}
 
 }  // namespace trireme::scheduler

@@ -120,27 +120,6 @@ Taint taint(std::string key, std::string value = {}, std::string effect = "NoExe
   return out;
 }
 
-TEST(ToleratesTest, FollowsOperatorKeyValueAndEffect) {
-  struct Case {
-    std::string key, op, value, effect;
-    bool expected;
-  };
-  const Case cases[] = {
-      {"k", "Exists", "", "", true},  {"k", "Exists", "", "NoExecute", true}, {"k", "Exists", "", "NoSchedule", false},
-      {"x", "Exists", "", "", false}, {"", "Exists", "", "", true},           {"k", "Equal", "v", "", true},
-      {"k", "", "v", "", true},       {"k", "Equal", "w", "", false},         {"", "Equal", "v", "", false},
-      {"k", "Weird", "v", "", false},
-  };
-  for (const Case& each : cases) {
-    api::corev1::Toleration toleration;
-    toleration.key = each.key;
-    toleration.operator_ = each.op;
-    toleration.value = each.value;
-    toleration.effect = each.effect;
-    EXPECT_EQ(tolerates(toleration, taint("k", "v")), each.expected) << each.key << each.op << each.value;
-  }
-}
-
 TEST(ToleratedForTest, TheShortestTolerationCounts) {
   Pod pod;
   const auto tolerate = [&](const std::string& key, std::optional<int64_t> limit) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/node_matching.h"
 #include "base/log.h"
 #include "controllers/support/disruption.h"
 
@@ -30,20 +31,12 @@ bool same_taints(const std::vector<Taint>& a, const std::vector<Taint>& b) {
 
 }  // namespace
 
-bool tolerates(const Toleration& toleration, const Taint& taint) {
-  if (!toleration.effect.empty() && toleration.effect != taint.effect) return false;
-  if (!toleration.key.empty() && toleration.key != taint.key) return false;
-  if (toleration.operator_ == v1::kTolerationOpExists) return true;
-  return (toleration.operator_.empty() || toleration.operator_ == v1::kTolerationOpEqual) &&
-         toleration.value == taint.value && !toleration.key.empty();
-}
-
 std::optional<Duration> tolerated_for(const Pod& pod, const std::vector<Taint>& taints) {
   std::optional<Duration> shortest;
   for (const Taint& taint : taints) {
     if (taint.effect != v1::kTaintEffectNoExecute) continue;
     const auto found =
-        std::ranges::find_if(pod.spec.tolerations, [&](const Toleration& each) { return tolerates(each, taint); });
+        std::ranges::find_if(pod.spec.tolerations, [&](const Toleration& each) { return api::tolerates(each, taint); });
     if (found == pod.spec.tolerations.end()) return Duration::zero();
     if (!found->toleration_seconds) continue;
     const Duration allowed = std::chrono::seconds(std::max<int64_t>(*found->toleration_seconds, 0));

@@ -15,8 +15,6 @@ namespace trireme::controllers {
 /// How long the pod may stay on a node with these taints, counted from when each was added: nothing when for ever, zero
 /// when a NoExecute taint is not tolerated at all.
 std::optional<Duration> tolerated_for(const api::corev1::Pod& pod, const std::vector<api::corev1::Taint>& taints);
-/// https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
-bool tolerates(const api::corev1::Toleration& toleration, const api::corev1::Taint& taint);
 
 /// Deletes pods from nodes whose NoExecute taints they do not tolerate (any longer). Keys are those of pods; a pod that
 /// may stay for a while has a timer, others cost nothing.

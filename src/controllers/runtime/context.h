@@ -19,6 +19,8 @@ struct ControllerOptions {
   int concurrent_rc_syncs = 5;
   int concurrent_replicaset_syncs = 5;
   int concurrent_deployment_syncs = 5;
+  int concurrent_statefulset_syncs = 5;
+  int concurrent_daemonset_syncs = 2;
 
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   Duration node_startup_grace_period = std::chrono::seconds(60);

@@ -3,6 +3,10 @@
 namespace trireme::controllers {
 
 void add_flags(FlagSet& flags, ControllerOptions& options) {
+  flags.add("concurrent-statefulset-syncs", &options.concurrent_statefulset_syncs,
+            "stateful sets that are worked on at the same time");
+  flags.add("concurrent-daemonset-syncs", &options.concurrent_daemonset_syncs,
+            "daemon sets that are worked on at the same time");
   flags.add("concurrent-rc-syncs", &options.concurrent_rc_syncs, "replication controllers worked on at the same time");
   flags.add("concurrent-replicaset-syncs", &options.concurrent_replicaset_syncs,
             "replica sets worked on at the same time");

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+
+#include "api/types/appsv1.h"
+#include "api/types/corev1.h"
+#include "controllers/runtime/controller.h"
+#include "controllers/support/write_fence.h"
+
+namespace trireme::controllers {
+
+/// Keeps the pods of StatefulSets: each with a name, a place in the order and claims of its own, which outlive it.
+/// https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
+class StatefulSetController final : public Controller {
+ public:
+  explicit StatefulSetController(const ControllerContext& context);
+  Result<Outcome> reconcile(const std::string& key) override;
+
+ private:
+  class Pass;
+  using SetPointer = std::shared_ptr<const api::appsv1::StatefulSet>;
+  void on_pod(const std::shared_ptr<const api::corev1::Pod>& before,
+              const std::shared_ptr<const api::corev1::Pod>& after);
+  void enqueue_owner(const api::corev1::Pod& pod);
+  void enqueue_matching(const api::corev1::Pod& pod);
+
+  client::Informer<api::appsv1::StatefulSet>& sets_;
+  client::Informer<api::corev1::Pod>& pods_;
+  client::Informer<api::corev1::PersistentVolumeClaim>& claims_;
+  client::Informer<api::appsv1::ControllerRevision>& revisions_;
+  client::EventRecorder events_;
+  WriteFence fence_;
+};
+
+}  // namespace trireme::controllers
