@@ -23,7 +23,7 @@ LAYERS = {
     "client": {"api", "net"},
     "apiserver": {"api", "store", "net", "client"},
     "controllers": {"client", "api", "net"},
-    "scheduler": {"client", "api"},
+    "scheduler": {"client", "net", "api"},
     "kubelet": {"client", "linux", "net", "api"},
     "proxy": {"client", "linux", "api"},
     "overlay": {"client", "linux", "api"},

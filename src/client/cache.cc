@@ -22,45 +22,46 @@ api::metav1::ObjectMeta& metadata_in(const api::TypeInfo& type, void* object) {
   return *reinterpret_cast<api::metav1::ObjectMeta*>(static_cast<char*>(object) + type.metadata_offset);
 }
 
-AnyPointer Cache::get(const std::string& key) const {
+Cache::Key Cache::Less::key(const Item& item) const {
+  const api::metav1::ObjectMeta& metadata = metadata_in(*type, item.object.get());
+  return {metadata.namespace_, metadata.name};
+}
+
+AnyPointer Cache::get(std::string_view ns, std::string_view name) const {
   const std::shared_lock lock(mutex_);
-  const auto found = objects_.find(key);
-  return found == objects_.end() ? nullptr : found->second;
+  const auto found = objects_.find(Key{ns, name});
+  return found == objects_.end() ? nullptr : found->object;
+}
+
+AnyPointer Cache::get(std::string_view key) const {
+  const size_t slash = key.find('/');
+  return slash == std::string_view::npos ? get({}, key) : get(key.substr(0, slash), key.substr(slash + 1));
+}
+
+std::vector<AnyPointer> Cache::all(const Items& items) {
+  std::vector<AnyPointer> out;
+  out.reserve(items.size());
+  for (const Item& item : items) out.push_back(item.object);
+  return out;
 }
 
 std::vector<AnyPointer> Cache::list(std::string_view ns) const {
   const std::shared_lock lock(mutex_);
+  if (ns.empty()) return all(objects_);
   std::vector<AnyPointer> out;
-  if (ns.empty()) {
-    out.reserve(objects_.size());
-    for (const auto& [key, object] : objects_) out.push_back(object);
-    return out;
+  for (auto at = objects_.lower_bound(Key{ns, {}});
+       at != objects_.end() && metadata_in(type_, at->object.get()).namespace_ == ns; ++at) {
+    out.push_back(at->object);
   }
-  const std::string prefix = std::string(ns) + "/";
-  for (auto at = objects_.lower_bound(prefix); at != objects_.end() && at->first.starts_with(prefix); ++at) {
-    out.push_back(at->second);
-  }
-  return out;
-}
-
-std::vector<std::string> Cache::keys() const {
-  const std::shared_lock lock(mutex_);
-  std::vector<std::string> out;
-  out.reserve(objects_.size());
-  for (const auto& [key, object] : objects_) out.push_back(key);
   return out;
 }
 
 std::vector<AnyPointer> Cache::by_index(std::string_view name, std::string_view value) const {
   const std::shared_lock lock(mutex_);
-  std::vector<AnyPointer> out;
   const auto index = indexes_.find(name);
-  if (index == indexes_.end()) return out;
+  if (index == indexes_.end()) return {};
   const auto entry = index->second.entries.find(value);
-  if (entry == index->second.entries.end()) return out;
-  out.reserve(entry->second.size());
-  for (const auto& [key, object] : entry->second) out.push_back(object);
-  return out;
+  return entry == index->second.entries.end() ? std::vector<AnyPointer>() : all(entry->second);
 }
 
 size_t Cache::size() const {
@@ -73,40 +74,42 @@ void Cache::add_index(std::string name, IndexFunction function) {
   const auto [index, fresh] = indexes_.try_emplace(std::move(name));
   if (!fresh) return;
   index->second.function = std::move(function);
-  for (const auto& [key, object] : objects_) insert_into(index->second, key, object);
+  for (const Item& item : objects_) insert_into(index->second, item.object);
 }
 
-void Cache::insert_into(Index& index, const std::string& key, const AnyPointer& object) {
-  for (std::string& value : index.function(object.get())) index.entries[std::move(value)][key] = object;
+void Cache::insert_into(Index& index, const AnyPointer& object) {
+  for (std::string& value : index.function(object.get())) {
+    index.entries.try_emplace(std::move(value), Less{&type_}).first->second.insert(Item{object});
+  }
 }
 
-void Cache::remove_from(Index& index, const std::string& key, const AnyPointer& object) {
+void Cache::remove_from(Index& index, const AnyPointer& object) {
   for (const std::string& value : index.function(object.get())) {
     const auto entry = index.entries.find(value);
     if (entry == index.entries.end()) continue;
-    entry->second.erase(key);
+    entry->second.erase(Item{object});
     if (entry->second.empty()) index.entries.erase(entry);
   }
 }
 
-AnyPointer Cache::put(const std::string& key, AnyPointer object) {
+AnyPointer Cache::put(AnyPointer object) {
   const std::unique_lock lock(mutex_);
-  AnyPointer& place = objects_[key];
-  AnyPointer before = std::exchange(place, object);
+  const auto [place, fresh] = objects_.insert(Item{object});
+  AnyPointer before = fresh ? nullptr : std::exchange(place->object, object);
   for (auto& [name, index] : indexes_) {
-    if (before) remove_from(index, key, before);
-    insert_into(index, key, object);
+    if (before) remove_from(index, before);
+    insert_into(index, object);
   }
   return before;
 }
 
-AnyPointer Cache::remove(const std::string& key) {
+AnyPointer Cache::remove(std::string_view ns, std::string_view name) {
   const std::unique_lock lock(mutex_);
-  const auto found = objects_.find(key);
+  const auto found = objects_.find(Key{ns, name});
   if (found == objects_.end()) return nullptr;
-  AnyPointer before = std::move(found->second);
+  AnyPointer before = found->object;
+  for (auto& [index_name, index] : indexes_) remove_from(index, before);
   objects_.erase(found);
-  for (auto& [name, index] : indexes_) remove_from(index, key, before);
   return before;
 }
 

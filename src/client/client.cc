@@ -63,6 +63,11 @@ std::string accept_metadata(bool protobuf, std::string_view kind) {
   return protobuf ? fmt::format("{}{},{}", kProtobuf, as, json) : json;
 }
 
+void prefer_objects(net::Request& request) {
+  std::string accept(net::kLocalMediaType);
+  request.headers.set("Accept", accept.append(",").append(request.headers.get("Accept")));
+}
+
 std::string encode_delete_options(const DeleteOptions& options) {
   api::metav1::DeleteOptions body;
   body.grace_period_seconds = options.grace_period_seconds;
@@ -185,6 +190,17 @@ Result<std::string> RawClient::list(const api::ResourceInfo& resource, std::stri
   return send(std::move(request), stop);
 }
 
+Result<LocalList> RawClient::list_local(const api::ResourceInfo& resource, std::string_view ns,
+                                        const ListOptions& options, std::stop_token stop) {
+  std::string target = path_of(resource, ns);
+  add_list_options(target, options);
+  net::Request request = make_request("GET", std::move(target), {}, {});
+  prefer_objects(request);
+  TRY_ASSIGN(net::Response response, transport_->round_trip(request, std::move(stop)));
+  if (response.status < 200 || response.status >= 300) return error_of(response.status, response.body);
+  return LocalList{std::move(response.body), std::move(response.parts)};
+}
+
 Result<std::string> RawClient::create(const api::ResourceInfo& resource, std::string_view ns, std::string body,
                                       std::string_view name, std::string_view subresource) {
   return send(make_request("POST", path_of(resource, ns, name, subresource), std::move(body), {}));
@@ -220,15 +236,27 @@ Status RawClient::remove_collection(const api::ResourceInfo& resource, std::stri
 
 WatchStream::WatchStream(std::unique_ptr<net::ResponseStream> stream, Duration idle_timeout)
     : stream_(std::move(stream)), idle_timeout_(idle_timeout) {
+  if (stream_->headers().get("Content-Type") == net::kLocalMediaType) return;
   const bool framed = stream_->headers().get("Content-Type").starts_with(kProtobuf);
   frames_ = std::make_unique<WatchFrames>(framed ? WatchFrames::Format::kProtobuf : WatchFrames::Format::kJson);
 }
 
 WatchStream::~WatchStream() = default;
 
-Result<std::optional<RawWatchEvent>> WatchStream::next() { return frames_->next(); }
+Result<std::optional<RawWatchEvent>> WatchStream::next() {
+  if (frames_) return frames_->next();
+  if (taken_ == parts_.size()) return std::optional<RawWatchEvent>();
+  net::LocalPart& part = parts_[taken_++];
+  return std::optional(RawWatchEvent{std::string(part.label), {}, std::move(part)});
+}
 
 Status WatchStream::wait(std::stop_token stop) {
+  if (!frames_) {
+    TRY_ASSIGN(parts_, stream_->read_parts(std::move(stop), idle_timeout_));
+    taken_ = 0;
+    over_ = parts_.empty();
+    return {};
+  }
   TRY_ASSIGN(const std::string piece, stream_->read(std::move(stop), idle_timeout_));
   over_ = piece.empty();
   frames_->append(piece);
@@ -236,12 +264,22 @@ Status WatchStream::wait(std::stop_token stop) {
 }
 
 Result<bool> WatchStream::poll() {
+  if (!frames_) {
+    TRY_ASSIGN(std::optional<std::vector<net::LocalPart>> parts, stream_->try_read_parts());
+    if (!parts) return false;
+    parts_ = std::move(*parts);
+    taken_ = 0;
+    over_ = parts_.empty();
+    return true;
+  }
   TRY_ASSIGN(const std::optional<std::string> piece, stream_->try_read());
   if (!piece) return false;
   over_ = piece->empty();
   frames_->append(*piece);
   return true;
 }
+
+void WatchStream::on_arrival(std::function<void()> callback) { stream_->on_arrival(std::move(callback)); }
 
 Result<std::unique_ptr<WatchStream>> RawClient::open_watch(const api::ResourceInfo& resource, std::string_view ns,
                                                            const ListOptions& options, std::stop_token stop) {
@@ -255,6 +293,7 @@ Result<std::unique_ptr<WatchStream>> RawClient::open_watch(const api::ResourceIn
   } else if (protobuf_) {
     request.headers.set("Accept", fmt::format("{};stream=watch,{};stream=watch", kProtobuf, kJson));
   }
+  if (options.objects && local()) prefer_objects(request);
   TRY_ASSIGN(std::unique_ptr<net::ResponseStream> stream, transport_->open(request, stop));
   // A server that was given a time to end and stays silent past it has gone without a word.
   constexpr auto kGrace = std::chrono::seconds(30);

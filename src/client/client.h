@@ -27,6 +27,8 @@ struct ListOptions {
   int64_t timeout_seconds = 0;  ///< The server ends a watch after this time; 0: when it likes.
   bool allow_watch_bookmarks = false;
   bool metadata_only = false;  ///< Ask for PartialObjectMetadata(List) instead of the kind itself.
+  /// Take the server's own objects where it runs in this process (`RawClient::local`); without `metadata_only`.
+  bool objects = false;
 };
 
 /// Sent with server-side apply (`PatchType::kApply`); the manager also names the writer of other patches.
@@ -48,6 +50,13 @@ enum class PatchType { kJson, kMerge, kStrategicMerge, kApply };
 struct RawWatchEvent {
   std::string type;  ///< ADDED, MODIFIED, DELETED, BOOKMARK, ERROR
   std::string object;
+  net::LocalPart part;  ///< Instead, of a watch for `objects`: an api::TypeInfo and a struct of that type.
+};
+
+/// A list whose items are objects of the server's own.
+struct LocalList {
+  std::string body;  ///< The list kind without items.
+  std::vector<net::LocalPart> items;
 };
 
 class WatchFrames;
@@ -65,13 +74,18 @@ class WatchStream {
   Status wait(std::stop_token stop);
   /// `wait` without waiting: false when nothing has arrived. Only for in-process transports.
   Result<bool> poll();
+  /// Where the transport is `local`: `callback` is called, on any thread, when `poll` may have something. It may only
+  /// take note.
+  void on_arrival(std::function<void()> callback);
   /// The server has ended the watch in order; `next` may still have events.
   bool over() const { return over_; }
 
  private:
   std::unique_ptr<net::ResponseStream> stream_;
   const Duration idle_timeout_;
-  std::unique_ptr<WatchFrames> frames_;
+  std::unique_ptr<WatchFrames> frames_;  ///< Null when the stream is one of parts.
+  std::vector<net::LocalPart> parts_;
+  size_t taken_ = 0;  ///< Of `parts_`.
   bool over_ = false;
 };
 
@@ -88,6 +102,9 @@ class RawClient {
                                                           std::string_view name, std::stop_token stop = {});
   Result<std::string> list(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options,
                            std::stop_token stop = {});
+  /// `list` for `objects`; only where the client is `local`.
+  Result<LocalList> list_local(const api::ResourceInfo& resource, std::string_view ns, const ListOptions& options,
+                               std::stop_token stop = {});
   Result<std::string> create(const api::ResourceInfo& resource, std::string_view ns, std::string body,
                              std::string_view name = {}, std::string_view subresource = {});
   Result<std::string> update(const api::ResourceInfo& resource, std::string_view ns, std::string_view name,
@@ -112,6 +129,8 @@ class RawClient {
                const std::function<bool(RawWatchEvent)>& each);
 
   bool protobuf() const { return protobuf_; }
+  /// The server is in this process.
+  bool local() const { return transport_->local(); }
   net::Transport& transport() { return *transport_; }
   const std::string& user_agent() const { return user_agent_; }
 

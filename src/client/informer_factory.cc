@@ -29,11 +29,15 @@ InformerFactory::Entry& InformerFactory::find_or_make(const api::ResourceInfo& r
   if (!entry.reflector) {
     const api::TypeInfo* type =
         scope.metadata_only ? &api::type_info<api::metav1::PartialObjectMetadata>() : resource.type;
-    auto trimmed = [type, transform = std::move(transform)](void* object) {
-      auto& managed = metadata_in(*type, object).managed_fields;
-      std::remove_reference_t<decltype(managed)>().swap(managed);
-      if (transform) transform(object);
-    };
+    AnyTransform trimmed = std::move(transform);
+    // Objects that the server holds anyway are not copied to make them smaller.
+    if (!client_->local()) {
+      trimmed = [type, transform = std::move(trimmed)](void* object) {
+        auto& managed = metadata_in(*type, object).managed_fields;
+        std::remove_reference_t<decltype(managed)>().swap(managed);
+        if (transform) transform(object);
+      };
+    }
     const uint64_t seed = stepped_ ? stepped_->seed * 1'000'003 + order_.size() : std::random_device{}();
     entry.reflector = std::make_shared<Reflector>(client_, clock_, resource, scope, std::move(trimmed),
                                                   static_cast<uint32_t>(seed % 0x7fffffff));
@@ -42,21 +46,15 @@ InformerFactory::Entry& InformerFactory::find_or_make(const api::ResourceInfo& r
   return entry;
 }
 
-std::shared_ptr<Reflector> InformerFactory::metadata(
-    const api::ResourceInfo& resource, std::function<void(api::metav1::PartialObjectMetadata&)> transform) {
+std::shared_ptr<Reflector> InformerFactory::metadata(const api::ResourceInfo& resource) {
   const std::lock_guard lock(mutex_);
   if (const auto typed = entries_.find({&resource, Scope{}}); typed != entries_.end()) return typed->second.reflector;
-  AnyTransform any = [transform = std::move(transform)](void* object) {
-    auto& partial = *static_cast<api::metav1::PartialObjectMetadata*>(object);
-    if (transform) {
-      transform(partial);
-    } else {
-      trim(partial.metadata);
-    }
-  };
+  if (client_->local() && resource.type) return find_or_make(resource, {}, {}).reflector;
   Scope scope;
   scope.metadata_only = true;
-  return find_or_make(resource, scope, std::move(any)).reflector;
+  return find_or_make(resource, scope,
+                      [](void* object) { trim(static_cast<api::metav1::PartialObjectMetadata*>(object)->metadata); })
+      .reflector;
 }
 
 std::vector<std::shared_ptr<Reflector>> InformerFactory::reflectors() {
@@ -66,7 +64,17 @@ std::vector<std::shared_ptr<Reflector>> InformerFactory::reflectors() {
 
 void InformerFactory::start() {
   const std::lock_guard lock(mutex_);
-  for (const auto& reflector : order_) stepped_ ? reflector->begin() : reflector->start();
+  if (client_->local() && !stepped_ && !driver_) driver_.emplace(clock_);
+  for (const auto& reflector : order_) {
+    if (reflector->started()) continue;
+    if (stepped_) {
+      reflector->begin();
+    } else if (driver_) {
+      driver_->add(reflector);
+    } else {
+      reflector->start();
+    }
+  }
 }
 
 bool InformerFactory::pump() {
@@ -105,6 +113,7 @@ bool InformerFactory::wait_synced(std::stop_token stop) {
 }
 
 void InformerFactory::stop() {
+  if (driver_) driver_->stop();
   for (const auto& reflector : reflectors()) reflector->request_stop();
   for (const auto& reflector : reflectors()) reflector->join();
 }

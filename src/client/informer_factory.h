@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/informer.h"
+#include "client/informer_driver.h"
 #include "client/reflector.h"
 
 namespace trireme::client {
@@ -21,7 +22,7 @@ class TypedInformer final : public Informer<T> {
   explicit TypedInformer(std::shared_ptr<Reflector> reflector) : reflector_(std::move(reflector)) {}
 
   Pointer get(std::string_view ns, std::string_view name) const override {
-    return cast(reflector_->cache().get(ns.empty() ? std::string(name) : std::string(ns).append("/").append(name)));
+    return cast(reflector_->cache().get(ns, name));
   }
   using Informer<T>::get;
   std::vector<Pointer> list(std::string_view ns) const override { return cast(reflector_->cache().list(ns)); }
@@ -54,7 +55,9 @@ class TypedInformer final : public Informer<T> {
 };
 
 /// Makes informers and shares them: one per kind and scope, whoever asks. Thread-safe.
-/// managedFields are dropped from every cached object (the server keeps its own when an update brings none).
+/// Where the server runs in this process its own objects are cached, and one thread moves all informers. Elsewhere each
+/// has a thread, and managedFields are dropped from every cached object (the server keeps its own when an update brings
+/// none).
 ///
 ///   InformerFactory factory(raw_client, clock);
 ///   Informer<corev1::Pod>& pods = factory.informer<corev1::Pod>();
@@ -89,11 +92,10 @@ class InformerFactory {
     return *static_cast<TypedInformer<T>*>(entry.typed.get());
   }
 
-  /// Any kind, without its type: the typed informer of all its objects when somebody asked for one, else one of
-  /// PartialObjectMetadata. `transform` cuts it down; without one, identity, version, owners, finalizers and deletion
+  /// Any kind, without its type: the typed informer of all its objects when somebody asked for one or the objects are
+  /// the server's own, else one of PartialObjectMetadata of which identity, version, owners, finalizers and deletion
   /// remain.
-  std::shared_ptr<Reflector> metadata(const api::ResourceInfo& resource,
-                                      std::function<void(api::metav1::PartialObjectMetadata&)> transform = {});
+  std::shared_ptr<Reflector> metadata(const api::ResourceInfo& resource);
 
   /// Starts the informers made so far; call again after making more.
   void start();
@@ -124,6 +126,7 @@ class InformerFactory {
   const std::optional<Stepped> stepped_;
   std::map<std::pair<const api::ResourceInfo*, Scope>, Entry> entries_;
   std::vector<std::shared_ptr<Reflector>> order_;  ///< As they were made.
+  std::optional<InformerDriver> driver_;           ///< Over an in-process transport, unless stepped.
 };
 
 }  // namespace trireme::client

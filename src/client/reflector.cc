@@ -4,6 +4,7 @@
 #include <charconv>
 #include <set>
 
+#include "api/status_convert.h"
 #include "base/log.h"
 #include "client/watch_frames.h"
 
@@ -37,6 +38,8 @@ Reflector::Reflector(std::shared_ptr<RawClient> client, std::shared_ptr<Clock> c
       type_(scope.metadata_only ? api::type_info<api::metav1::PartialObjectMetadata>() : *resource.type),
       scope_(std::move(scope)),
       transform_(std::move(transform)),
+      objects_(client_->local() && !scope_.metadata_only),
+      cache_(type_),
       random_(seed),
       backoff_(kStartBackoff),
       last_failure_(clock_->monotonic()) {}
@@ -52,6 +55,7 @@ void Reflector::request_stop() { thread_.request_stop(); }
 
 void Reflector::join() {
   if (thread_.joinable()) thread_.join();
+  watch_.reset();
 }
 
 bool Reflector::synced() const {
@@ -175,6 +179,11 @@ AnyPointer Reflector::adopt(void* object) {
   return AnyPointer(object, ObjectDeleter{&type_});
 }
 
+Result<AnyPointer> Reflector::adopt_part(net::LocalPart part) {
+  if (part.type != &type_) return Status::internal("the server handed over an object of another type");
+  return transform_ ? adopt(type_.clone(part.value.get())) : AnyPointer(std::move(part.value));
+}
+
 Result<AnyPointer> Reflector::decode_object(std::string_view body) {
   std::unique_ptr<void, ObjectDeleter> object(type_.create(), ObjectDeleter{&type_});
   if (is_envelope(body)) {
@@ -225,7 +234,15 @@ Status Reflector::list(std::stop_token stop) {
   options.metadata_only = scope_.metadata_only;
   std::vector<AnyPointer> items;
   std::string version;
-  {
+  if (objects_) {
+    TRY_ASSIGN(LocalList list, client_->list_local(resource_, scope_.ns, options, stop));
+    TRY(decode_list(list.body, items, version));
+    items.reserve(list.items.size());
+    for (net::LocalPart& part : list.items) {
+      TRY_ASSIGN(AnyPointer item, adopt_part(std::move(part)));
+      items.push_back(std::move(item));
+    }
+  } else {
     TRY_ASSIGN(const std::string body, client_->list(resource_, scope_.ns, options, stop));
     TRY(decode_list(body, items, version));
   }
@@ -240,14 +257,16 @@ Status Reflector::list(std::stop_token stop) {
 
 void Reflector::replace(std::vector<AnyPointer> items, const std::string& version) {
   const std::lock_guard lock(delivery_mutex_);
-  std::set<std::string> gone;
-  for (std::string& key : cache_.keys()) gone.insert(gone.end(), std::move(key));
   std::vector<std::pair<AnyPointer, AnyPointer>> changes;
+  std::set<std::pair<std::string_view, std::string_view>> present;
+  for (const AnyPointer& object : items) present.emplace(metadata(object).namespace_, metadata(object).name);
+  std::vector<AnyPointer> gone;
+  for (AnyPointer& object : cache_.list({})) {
+    if (!present.contains({metadata(object).namespace_, metadata(object).name})) gone.push_back(std::move(object));
+  }
   for (const AnyPointer& object : items) {
     const auto& meta = metadata(object);
-    const std::string key = key_of(meta);
-    gone.erase(key);
-    AnyPointer before = cache_.put(key, object);
+    AnyPointer before = cache_.put(object);
     if (before && metadata(before).uid != meta.uid) {
       // Deleted and made anew while nobody watched: two events, not a change.
       changes.emplace_back(std::move(before), nullptr);
@@ -255,7 +274,10 @@ void Reflector::replace(std::vector<AnyPointer> items, const std::string& versio
     }
     if (!before || metadata(before).resource_version != meta.resource_version) changes.emplace_back(before, object);
   }
-  for (const std::string& key : gone) changes.emplace_back(cache_.remove(key), nullptr);
+  for (AnyPointer& object : gone) {
+    cache_.remove(metadata(object).namespace_, metadata(object).name);
+    changes.emplace_back(std::move(object), nullptr);
+  }
   // A handler, and whoever it wakes, must find the cache at the version that the change belongs to.
   reach(version);
   for (const auto& [before, after] : changes) deliver(before, after);
@@ -267,12 +289,14 @@ Status Reflector::open_watch(std::stop_token stop) {
   options.field_selector = scope_.field_selector;
   options.resource_version = version_;
   options.metadata_only = scope_.metadata_only;
+  options.objects = objects_;
   options.allow_watch_bookmarks = true;
   options.timeout_seconds =
       kShortestWatchSeconds + std::uniform_int_distribution<int64_t>(0, kShortestWatchSeconds)(random_);
   opened_ = clock_->monotonic();
   events_ = 0;
   TRY_ASSIGN(watch_, client_->open_watch(resource_, scope_.ns, options, stop));
+  if (wake_) watch_->on_arrival(wake_);
   return {};
 }
 
@@ -287,25 +311,26 @@ Result<bool> Reflector::follow() {
 
 Status Reflector::on_event(const RawWatchEvent& event) {
   if (event.type == "ERROR") {
-    Status status = decode_status(event.object);
+    const bool local = event.part.type == &api::type_info<api::metav1::Status>();
+    Status status = local ? api::from_metav1(*static_cast<const api::metav1::Status*>(event.part.value.get()))
+                          : decode_status(event.object);
     return status.ok() ? Status::internal("the watch reported an error without a Status") : status;
   }
-  TRY_ASSIGN(const AnyPointer object, decode_object(event.object));
+  TRY_ASSIGN(const AnyPointer object, event.part.value ? adopt_part(event.part) : decode_object(event.object));
   const auto& meta = metadata(object);
   if (event.type == "BOOKMARK") {
     reach(meta.resource_version);
     return {};
   }
-  const std::string key = key_of(meta);
   {
     const std::lock_guard lock(delivery_mutex_);
     if (event.type == "DELETED") {
       // Handlers get the last state as the deletion told it, whatever the cache held.
-      cache_.remove(key);
+      cache_.remove(meta.namespace_, meta.name);
       reach(meta.resource_version);
       deliver(object, nullptr);
     } else if (event.type == "ADDED" || event.type == "MODIFIED") {
-      const AnyPointer before = cache_.put(key, object);
+      const AnyPointer before = cache_.put(object);
       reach(meta.resource_version);
       deliver(before, object);
     } else {

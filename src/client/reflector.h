@@ -22,7 +22,8 @@ struct Scope {
   auto operator<=>(const Scope&) const = default;
 };
 
-/// Changes a fresh object before it is cached, to drop what nobody reads.
+/// Changes a fresh object before it is cached, to drop what nobody reads. Where the server's own objects are cached
+/// they are copied for it.
 using AnyTransform = std::function<void(void*)>;
 
 /// Keeps a Cache equal to the server's collection: lists once, then watches from the list's version with bookmarks,
@@ -50,12 +51,15 @@ class Reflector {
   /// Instead of `start`, over an in-process transport: does all that can be done without waiting, and says whether that
   /// was anything. Returns false until the server has sent something, or a back-off has passed.
   bool advance();
+  /// For who calls `advance` when there is something to do: `wake` is called, on any thread, whenever an open watch may
+  /// have something. It may only take note. Before the first `advance`.
+  void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
   /// In place of `start` for who calls `advance`: counts it among the started.
   void begin() { started_ = true; }
   /// While it backs off: the monotonic time at which it goes on.
   std::optional<Duration> due() const { return waiting_ ? std::optional(due_) : std::nullopt; }
   void request_stop();
-  /// Waits for the thread's end after `request_stop`; the cache stays readable.
+  /// Waits for the thread's end after `request_stop` and ends the watch; the cache stays readable.
   void join();
   bool started() const { return started_; }
   bool synced() const;
@@ -86,6 +90,7 @@ class Reflector {
   Status decode_list(const std::string& body, std::vector<AnyPointer>& items, std::string& version);
   Result<AnyPointer> decode_object(std::string_view body);
   AnyPointer adopt(void* object);
+  Result<AnyPointer> adopt_part(net::LocalPart part);
   void replace(std::vector<AnyPointer> items, const std::string& version);
   void reach(const std::string& version);
   void deliver(const AnyPointer& before, const AnyPointer& after);
@@ -97,6 +102,9 @@ class Reflector {
   const api::TypeInfo& type_;
   const Scope scope_;
   const AnyTransform transform_;
+  /// The server is in this process and its objects are taken as they are (copied for a transform).
+  const bool objects_;
+  std::function<void()> wake_;
   Cache cache_;
 
   std::mutex delivery_mutex_;  ///< Held while the cache changes and handlers run, so that all see one order.

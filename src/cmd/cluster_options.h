@@ -34,6 +34,8 @@ struct ClusterOptions {
   std::string containerd_folder() const { return data_dir + "/containerd"; }
   std::string network_folder() const { return data_dir + "/cni"; }
   std::string kubelet_folder() const { return data_dir + "/kubelet"; }
+  /// Of the directories that claims of the class local-path get.
+  std::string local_path_folder() const { return data_dir + "/volumes"; }
   std::string kubeconfig_file() const { return data_dir + "/admin.kubeconfig"; }
   std::string database_file() const { return data_dir + "/store/state.db"; }
   /// Below which "/kubepods" is made. Clusters in other than the default folder keep to groups of their own.

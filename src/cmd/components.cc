@@ -2,17 +2,23 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
+#include <condition_variable>
 #include <csignal>
 #include <memory>
+#include <mutex>
+#include <random>
 
 #include "base/flags.h"
 #include "base/log.h"
 #include "client/kubeconfig.h"
+#include "client/leader_election.h"
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
+#include "cmd/leading.h"
 #include "cmd/pki.h"
 #include "cmd/stop_signals.h"
 #include "controllers/all.h"
@@ -144,11 +150,13 @@ int controller_manager(const std::vector<std::string>& words) {
   flags.add("service-account-private-key-file", &service_account_key_file,
             "key that signs the tokens of service account secrets");
   controllers::add_flags(flags, controller_options);
+  Leadership leadership;
+  add_leadership_flags(flags, leadership, "kube-controller-manager");
   int code = 0;
   if (!parse(flags, words, options, "controller-manager", code)) return code;
 
-  std::unique_ptr<controllers::Manager> manager;
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
+    TRY(check(leadership));
     const auto read = [](const std::string& file, std::string& text) -> Status {
       if (file.empty()) return {};
       TRY_ASSIGN(text, linux::read_file(file));
@@ -162,34 +170,88 @@ int controller_manager(const std::vector<std::string>& words) {
                                                               fmt::format("{}", fmt::join(selection, ","))));
     TRY_ASSIGN(auto raw, connect(options, "kube-controller-manager"));
     auto clock = real_clock();
-    manager = std::make_unique<controllers::Manager>(controllers::ControllerContext{
-        client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
-        std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, controller_options});
-    for (const auto* descriptor : selected) manager->add(*descriptor);
-    return manager->start(stop);
+    return run_as_leader(leadership, raw, clock, stop, [&](std::stop_token leading) -> Status {
+      controllers::Manager manager(controllers::ControllerContext{
+          client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
+          std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, controller_options});
+      for (const auto* descriptor : selected) manager.add(*descriptor);
+      TRY(manager.start(leading));
+      wait_for_stop(std::move(leading));
+      manager.stop();
+      return {};
+    });
   });
-  if (manager) manager->stop();
   return status.ok() ? 0 : fail("controller-manager", status);
 }
 
-int scheduler(const std::vector<std::string>& words) {
-  CommonOptions options;
-  FlagSet flags = common_flags("scheduler --kubeconfig FILE [flags]", options);
-  scheduler::SchedulerOptions scheduler_options;
-  flags.add("scheduler-name", &scheduler_options.scheduler_name, "serves the pods whose spec.schedulerName is this");
-  int code = 0;
-  if (!parse(flags, words, options, "scheduler", code)) return code;
+namespace {
 
-  std::unique_ptr<trireme::scheduler::Scheduler> running;
+/// The scheduler's configuration: the file's, with the flags that were given in its place.
+Result<scheduler::Configuration> scheduler_configuration(const std::string& file) {
+  if (file.empty()) return scheduler::Configuration();
+  TRY_ASSIGN(const std::string text, linux::read_file(file));
+  auto parsed = scheduler::parse_configuration(text);
+  if (!parsed.ok()) return parsed.status().with_context(file);
+  return parsed;
+}
+
+}  // namespace
+
+int scheduler(const std::vector<std::string>& words) {
+  // Twice: the first reading finds the file, whose settings are then the flags' defaults.
+  CommonOptions options;
+  std::string config_file;
+  std::string scheduler_name;
+  scheduler::Configuration config;
+  Leadership leadership;
+  scheduler::SchedulerOptions defaults;
+  Duration unschedulable_timeout = defaults.unschedulable_timeout;
+  const auto make_flags = [&] {
+    FlagSet flags = common_flags("scheduler --kubeconfig FILE [flags]", options);
+    flags.add("config", &config_file, "a KubeSchedulerConfiguration; flags count for more");
+    flags.add("scheduler-name", &scheduler_name, "with one profile: the schedulerName it serves");
+    flags.add("pod-max-in-unschedulable-pods-duration", &unschedulable_timeout,
+              "an unschedulable pod is tried again after this long, whatever happened");
+    add_leadership_flags(flags, leadership, config.leader_election.name);
+    for (const char* ignored :
+         {"kube-api-qps", "kube-api-burst", "kube-api-content-type", "profiling", "contention-profiling"}) {
+      flags.add_ignored(ignored);
+    }
+    return flags;
+  };
+  int code = 0;
+  {
+    FlagSet flags = make_flags();
+    if (!parse(flags, words, options, "scheduler", code)) return code;
+  }
+  auto read = scheduler_configuration(config_file);
+  if (!read.ok()) return fail("scheduler", read.status());
+  config = std::move(*read);
+  leadership.elect = config.leader_elect;
+  leadership.options = config.leader_election;
+  {
+    FlagSet flags = make_flags();
+    if (!parse(flags, words, options, "scheduler", code)) return code;
+  }
+  if (options.kubeconfig.empty()) options.kubeconfig = config.kubeconfig;
+  if (!scheduler_name.empty() && config.profiles.size() == 1) config.profiles[0].scheduler_name = scheduler_name;
+  scheduler::SchedulerOptions scheduler_options = scheduler::options_of(config);
+  scheduler_options.unschedulable_timeout = unschedulable_timeout;
+
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
+    TRY(check(leadership));
     TRY_ASSIGN(auto raw, connect(options, "kube-scheduler"));
     auto clock = real_clock();
-    running = trireme::scheduler::Scheduler::create(
-        {client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
-         std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, scheduler_options});
-    return running->start(stop);
+    return run_as_leader(leadership, raw, clock, stop, [&](std::stop_token leading) -> Status {
+      const auto running = trireme::scheduler::Scheduler::create(
+          {client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
+           std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, scheduler_options});
+      TRY(running->start(leading));
+      wait_for_stop(std::move(leading));
+      running->stop();
+      return {};
+    });
   });
-  if (running) running->stop();
   return status.ok() ? 0 : fail("scheduler", status);
 }
 
@@ -201,6 +263,8 @@ int kubelet(const std::vector<std::string>& words) {
   flags.add("hostname-override", &kubelet_options.node_name, "name of this node (default: the host's name)");
   flags.add("node-ip", &kubelet_options.node_ip, "addresses of this node");
   flags.add("root-dir", &kubelet_options.root_dir, "folder of the pods' volumes and other state");
+  flags.add("local-path-dir", &kubelet_options.local_path_dir,
+            "folder of the local-path volumes; empty: below root-dir");
   flags.add("pod-logs-dir", &kubelet_options.pod_logs_dir, "folder of the containers' logs");
   flags.add("container-runtime-endpoint", &kubelet_options.container_runtime_endpoint, "containerd's socket");
   flags.add("cluster-dns", &kubelet_options.cluster_dns, "addresses of the cluster's DNS server");

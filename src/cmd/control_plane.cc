@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -110,18 +112,27 @@ class InProcessControlPlane final : public ControlPlane {
     context.options.cluster_signing_certificate_pem = authority_.certificate_pem;
     context.options.cluster_signing_key_pem = authority_.key_pem;
     context.options.service_account_key_pem = service_account_key_pem_;
-    controllers_ = std::make_unique<controllers::Manager>(std::move(context));
-    for (const auto* descriptor : selected) controllers_->add(*descriptor);
+    auto manager = std::make_unique<controllers::Manager>(std::move(context));
+    for (const auto* descriptor : selected) manager->add(*descriptor);
+    {
+      const std::lock_guard lock(components_mutex_);
+      controllers_ = std::move(manager);
+    }
     return controllers_->start();
   }
 
   Status start_scheduler() override {
     auto raw = std::make_shared<client::RawClient>(transport("system:kube-scheduler", {}), "kube-scheduler");
-    scheduler_ = scheduler::Scheduler::create({client::Client(raw),
-                                               std::make_shared<client::InformerFactory>(raw, clock_),
-                                               std::make_shared<client::EventBroadcaster>(client::Client(raw), clock_),
-                                               clock_,
-                                               {}});
+    auto created =
+        scheduler::Scheduler::create({client::Client(raw),
+                                      std::make_shared<client::InformerFactory>(raw, clock_),
+                                      std::make_shared<client::EventBroadcaster>(client::Client(raw), clock_),
+                                      clock_,
+                                      {}});
+    {
+      const std::lock_guard lock(components_mutex_);
+      scheduler_ = std::move(created);
+    }
     return scheduler_->start();
   }
 
@@ -131,8 +142,11 @@ class InProcessControlPlane final : public ControlPlane {
     if (background_.joinable()) background_.join();
     if (scheduler_) scheduler_->stop();
     if (controllers_) controllers_->stop();
-    scheduler_.reset();
-    controllers_.reset();
+    {
+      const std::lock_guard lock(components_mutex_);
+      scheduler_.reset();
+      controllers_.reset();
+    }
     if (listener_) listener_->shutdown(std::chrono::seconds(2));
     listener_.reset();
     api_.reset();
@@ -184,6 +198,11 @@ class InProcessControlPlane final : public ControlPlane {
     auto legacy = apiserver::legacy::make_handler(*api_);
     api_->add_path("/api/v1beta1", legacy, /*authorize=*/false);
     api_->add_path("/api/v1beta2", legacy, /*authorize=*/false);
+    api_->add_metrics([this](std::string& out) {
+      const std::lock_guard lock(components_mutex_);
+      if (controllers_) out += controllers_->metrics();
+      if (scheduler_) out += scheduler_->metrics();
+    });
     api_->add_check("poststarthook/rbac/bootstrap-roles", [this] {
       return roles_ready_ ? Status() : Status::unavailable("the default roles are being written");
     });
@@ -212,6 +231,8 @@ class InProcessControlPlane final : public ControlPlane {
           log::warning("Compaction failed", {{"revision", previous}, {"error", compacted}});
         }
       }
+      // What the last interval's work has freed goes back to the system.
+      if (previous != *revision) ::malloc_trim(0);
       previous = *revision;
     }
   }
@@ -225,6 +246,7 @@ class InProcessControlPlane final : public ControlPlane {
   std::shared_ptr<apiserver::Caches> caches_;
   std::unique_ptr<apiserver::ApiServer> api_;
   std::unique_ptr<net::Server> listener_;
+  std::mutex components_mutex_;  ///< What /metrics reads on a server's thread.
   std::unique_ptr<controllers::Manager> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::atomic<bool> roles_ready_ = false;

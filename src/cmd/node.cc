@@ -66,6 +66,7 @@ Status Node::start(Pki& pki, ControlPlane& control_plane) {
   kubelet::KubeletOptions kubelet;
   kubelet.node_name = options_.node_name;
   kubelet.root_dir = options_.kubelet_folder();
+  kubelet.local_path_dir = options_.local_path_folder();
   kubelet.pod_logs_dir = options_.data_dir + "/logs/pods";
   kubelet.container_logs_dir = "";
   kubelet.seccomp_profile_root = options_.kubelet_folder() + "/seccomp";

@@ -51,6 +51,7 @@ int simulate(const std::vector<std::string>& words) {
   flags.add("duration", &options.duration, "virtual time over which a scenario acts");
   flags.add("svg", &svg, "file for a plot of the pods over the virtual time");
   flags.add("trace", &trace, "file for a line per write to the store, to compare two runs");
+  flags.add("follow", &options.follow, "print every change of pods and workloads whose NAMESPACE/NAME begins so");
   flags.add("quiet", &quiet, "no progress on stderr");
   flags.add("v", &verbosity, "1: the components' warnings, 2: all they tell");
   flags.add("help", &help, "print this");

@@ -38,7 +38,9 @@ class KubeletImpl final : public Kubelet {
         images_(runtime_, clock_, &events_),
         objects_(client_, clock_, [this](const std::string& uid) { manager_->volumes_changed(uid); }),
         tokens_(client_, clock_),
-        volumes_(options_.root_dir, objects_, tokens_),
+        claims_(client_),
+        local_paths_(options_.local_path_folder(), options_.node_name, client_, pool_),
+        volumes_(options_.root_dir, objects_, tokens_, &claims_, &local_paths_),
         probes_(runtime_, clock_, pool_, &events_, probe_results_,
                 [this](const std::string& uid) { manager_->wake(uid); }),
         statuses_(client_, clock_, pool_),
@@ -101,6 +103,9 @@ class KubeletImpl final : public Kubelet {
     events_.normal(node, "Starting", "Starting kubelet.");
     auto& services = factory_.informer<api::corev1::Service>();
     node_->services = &services;
+    client::Scope own_node;
+    own_node.field_selector = "metadata.name=" + options_.node_name;
+    local_paths_.follow(factory_.informer<api::corev1::Node>(own_node));
     client::Scope own;
     own.field_selector = "spec.nodeName=" + options_.node_name;
     auto& pods = factory_.informer<api::corev1::Pod>(own);
@@ -210,6 +215,8 @@ class KubeletImpl final : public Kubelet {
   ImageManager images_;
   ObjectSource objects_;
   TokenSource tokens_;
+  ClaimSource claims_;
+  LocalPaths local_paths_;
   VolumeManager volumes_;
   ProbeResults probe_results_;
   ProbeManager probes_;

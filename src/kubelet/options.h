@@ -13,6 +13,9 @@ namespace trireme::kubelet {
 struct KubeletOptions {
   std::string node_name;  ///< --hostname-override; empty: the machine's host name, in lower case.
   std::string root_dir = "/var/lib/kubelet";
+  /// Folder of the directories that this node provides as persistent volumes; empty: below root_dir.
+  std::string local_path_dir;
+  std::string local_path_folder() const { return local_path_dir.empty() ? root_dir + "/local-path" : local_path_dir; }
   std::string pod_logs_dir = "/var/log/pods";
   std::string container_logs_dir = "/var/log/containers";  ///< Links to the newest logs; empty: none.
   std::string container_runtime_endpoint = "unix:///run/containerd/containerd.sock";

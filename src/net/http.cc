@@ -123,6 +123,12 @@ std::string percent_encode(std::string_view text) {
   return out;
 }
 
+void Exchange::respond_local(int status, Headers headers, std::vector<SharedBytes> body, std::vector<LocalPart>) {
+  respond(status, std::move(headers), std::move(body));
+}
+
+size_t Exchange::write_local(LocalPart) { return 0; }
+
 void Exchange::respond(int status, Headers headers, std::string body) {
   std::vector<SharedBytes> pieces;
   if (!body.empty()) pieces.push_back(share(std::move(body)));

@@ -63,10 +63,22 @@ struct Request {
   std::string_view query() const;
 };
 
+/// In an Accept header: the client takes `LocalPart`s; as a Content-Type: a stream of them. Never seen on a socket.
+inline constexpr std::string_view kLocalMediaType = "application/vnd.trireme.local";
+
+/// A thing that is handed over as it is, in place of its bytes, where both ends of an exchange are in one process.
+/// What it is, sender and receiver agree on: this layer only carries it.
+struct LocalPart {
+  std::string_view label;      ///< Static text.
+  const void* type = nullptr;  ///< Tells what `value` points to.
+  std::shared_ptr<const void> value;
+};
+
 struct Response {
   int status = 200;
   Headers headers;
   std::string body;
+  std::vector<LocalPart> parts;  ///< Only from in-process transports.
 };
 
 /// "a=b&c=%20" into pairs, decoded. Order kept; a key without '=' has an empty value.
@@ -98,6 +110,14 @@ class Exchange {
   virtual void finish() = 0;
   /// Drops the connection or stream at once (a producer that failed half-way must not look finished).
   virtual void abort() = 0;
+
+  /// Whether the peer is in this process and can be given `LocalPart`s. The next two are only for those that can.
+  virtual bool local() const { return false; }
+  /// `respond` with parts behind the body.
+  virtual void respond_local(int status, Headers headers, std::vector<SharedBytes> body, std::vector<LocalPart> parts);
+  /// `write` of a part; a part counts as `kLocalPartSize` bytes. A stream has either bytes or parts.
+  virtual size_t write_local(LocalPart part);
+  static constexpr size_t kLocalPartSize = 256;
 
   virtual bool closed() const = 0;
   /// Called once when the peer has gone or the exchange was finished; at once if that has happened already.

@@ -18,12 +18,20 @@ class InProcessExchange final : public Exchange {
   std::string take_body() override { return std::move(request_.body); }
 
   void respond(int status, Headers headers, std::vector<SharedBytes> body) override {
+    respond_local(status, std::move(headers), std::move(body), {});
+  }
+
+  bool local() const override { return true; }
+
+  void respond_local(int status, Headers headers, std::vector<SharedBytes> body,
+                     std::vector<LocalPart> parts) override {
     std::unique_lock lock(mutex_);
     if (answered_ || closed_) return;
     answered_ = true;
     status_ = status;
     headers_ = std::move(headers);
     for (SharedBytes& piece : body) push(std::move(piece));
+    parts_ = std::move(parts);
     end(lock, /*complete=*/true);
   }
 
@@ -37,11 +45,18 @@ class InProcessExchange final : public Exchange {
   }
 
   size_t write(SharedBytes bytes) override {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (!answered_ || closed_) return 0;
     push(std::move(bytes));
-    changed_.notify_all();
-    return queued_;
+    return tell_arrival(lock);
+  }
+
+  size_t write_local(LocalPart part) override {
+    std::unique_lock lock(mutex_);
+    if (!answered_ || closed_) return 0;
+    parts_.push_back(std::move(part));
+    queued_ += kLocalPartSize;
+    return tell_arrival(lock);
   }
 
   void finish() override {
@@ -99,12 +114,7 @@ class InProcessExchange final : public Exchange {
   /// Everything that waits, empty at the end.
   Result<std::string> read(std::stop_token stop, Duration idle_timeout) {
     std::unique_lock lock(mutex_);
-    const auto ready = [&] { return !queue_.empty() || closed_; };
-    if (idle_timeout > Duration::zero()) {
-      if (!changed_.wait_for(lock, stop, idle_timeout, ready)) return Status::timeout("no data in time");
-    } else if (!changed_.wait(lock, stop, ready)) {
-      return Status::timeout("request was cancelled");
-    }
+    TRY(wait_arrival(lock, std::move(stop), idle_timeout));
     return take(lock);
   }
 
@@ -115,10 +125,40 @@ class InProcessExchange final : public Exchange {
     return std::optional(std::move(bytes));
   }
 
+  Result<std::vector<LocalPart>> read_parts(std::stop_token stop, Duration idle_timeout) {
+    std::unique_lock lock(mutex_);
+    TRY(wait_arrival(lock, std::move(stop), idle_timeout));
+    return take_parts(lock);
+  }
+
+  Result<std::optional<std::vector<LocalPart>>> try_read_parts() {
+    std::unique_lock lock(mutex_);
+    if (parts_.empty() && !closed_) return std::optional<std::vector<LocalPart>>();
+    TRY_ASSIGN(std::vector<LocalPart> parts, take_parts(lock));
+    return std::optional(std::move(parts));
+  }
+
+  void on_arrival(std::function<void()> callback) {
+    {
+      std::lock_guard lock(mutex_);
+      if (!closed_) arrival_callback_ = std::make_shared<std::function<void()>>(callback);
+      if (queue_.empty() && parts_.empty() && !closed_) return;
+    }
+    callback();
+  }
+
+  /// The parts of a whole answer.
+  std::vector<LocalPart> answered_parts() {
+    std::lock_guard lock(mutex_);
+    return std::move(parts_);
+  }
+
   /// The caller lost interest.
   void hang_up() {
     std::unique_lock lock(mutex_);
+    arrival_callback_ = nullptr;
     queue_.clear();
+    parts_.clear();
     queued_ = 0;
     if (!closed_) end(lock, /*complete=*/false);
   }
@@ -127,6 +167,40 @@ class InProcessExchange final : public Exchange {
   Headers& headers() { return headers_; }
 
  private:
+  Status wait_arrival(std::unique_lock<std::mutex>& lock, std::stop_token stop, Duration idle_timeout) {
+    const auto ready = [&] { return !queue_.empty() || !parts_.empty() || closed_; };
+    if (idle_timeout > Duration::zero()) {
+      if (!changed_.wait_for(lock, stop, idle_timeout, ready)) return Status::timeout("no data in time");
+    } else if (!changed_.wait(lock, stop, ready)) {
+      return Status::timeout("request was cancelled");
+    }
+    return {};
+  }
+
+  /// After something was queued. Lets go of the lock.
+  size_t tell_arrival(std::unique_lock<std::mutex>& lock) {
+    const size_t waiting = queued_;
+    const auto callback = arrival_callback_;
+    changed_.notify_all();
+    lock.unlock();
+    if (callback) (*callback)();
+    return waiting;
+  }
+
+  Result<std::vector<LocalPart>> take_parts(std::unique_lock<std::mutex>& lock) {
+    if (parts_.empty()) {
+      if (!complete_) return Status::unavailable("the response was aborted");
+      return std::vector<LocalPart>();
+    }
+    std::vector<LocalPart> parts = std::move(parts_);
+    parts_.clear();
+    queued_ = 0;
+    const auto drained = drained_callback_;
+    lock.unlock();
+    if (drained) (*drained)();
+    return parts;
+  }
+
   Result<std::string> take(std::unique_lock<std::mutex>& lock) {
     if (queue_.empty()) {
       if (!complete_) return Status::unavailable("the response was aborted");
@@ -155,9 +229,11 @@ class InProcessExchange final : public Exchange {
     const auto callback = std::move(closed_callback_);
     closed_callback_ = nullptr;
     const auto drained = std::move(drained_callback_);  // may own the exchange itself: let go of it
+    const auto arrival = std::move(arrival_callback_);
     changed_.notify_all();
     lock.unlock();
     if (callback) callback();
+    if (arrival) (*arrival)();
   }
 
   Request request_;
@@ -169,8 +245,10 @@ class InProcessExchange final : public Exchange {
   int status_ = 0;         // constant, like headers_, once answered_
   Headers headers_;
   std::deque<SharedBytes> queue_;
+  std::vector<LocalPart> parts_;
   size_t queued_ = 0;
   std::function<void()> closed_callback_;
+  std::shared_ptr<std::function<void()>> arrival_callback_;
   std::shared_ptr<std::function<void()>> drained_callback_;
 };
 
@@ -185,6 +263,11 @@ class InProcessStream final : public ResponseStream {
     return exchange_->read(std::move(stop), idle_timeout);
   }
   Result<std::optional<std::string>> try_read() override { return exchange_->try_read(); }
+  Result<std::vector<LocalPart>> read_parts(std::stop_token stop, Duration idle_timeout) override {
+    return exchange_->read_parts(std::move(stop), idle_timeout);
+  }
+  Result<std::optional<std::vector<LocalPart>>> try_read_parts() override { return exchange_->try_read_parts(); }
+  void on_arrival(std::function<void()> callback) override { exchange_->on_arrival(std::move(callback)); }
 
  private:
   std::shared_ptr<InProcessExchange> exchange_;
@@ -194,11 +277,14 @@ class InProcessTransport final : public Transport {
  public:
   InProcessTransport(Handler& handler, Peer peer) : handler_(handler), peer_(std::move(peer)) {}
 
+  bool local() const override { return true; }
+
   Result<Response> round_trip(const Request& request, std::stop_token stop) override {
     const auto exchange = call(request);
     InProcessStream hang_up_at_return(exchange);
     TRY(exchange->wait_head(stop));
     Response response;
+    response.parts = exchange->answered_parts();
     for (;;) {
       TRY_ASSIGN(std::string bytes, exchange->read(stop, Duration::zero()));
       if (bytes.empty()) break;

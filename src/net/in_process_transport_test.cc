@@ -89,5 +89,70 @@ TEST(InProcessTransport, HangUpStopAbortAndTimeout) {
   EXPECT_FALSE(stream.value()->read({}).ok());
 }
 
+TEST(InProcessTransport, HandsPartsOverBehindTheBody) {
+  const auto value = std::make_shared<const int>(7);
+  FunctionHandler handler([&](std::shared_ptr<Exchange> exchange) {
+    ASSERT_TRUE(exchange->local());
+    exchange->respond_local(200, {}, {share("head")}, {{"ITEM", &value, value}});
+  });
+  const auto transport = in_process_transport(handler, {});
+  EXPECT_TRUE(transport->local());
+  const auto response = transport->round_trip({});
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->body, "head");
+  ASSERT_EQ(response->parts.size(), 1u);
+  EXPECT_EQ(response->parts[0].label, "ITEM");
+  EXPECT_EQ(response->parts[0].type, &value);
+  EXPECT_EQ(response->parts[0].value, value);
+}
+
+TEST(InProcessTransport, StreamsPartsAndTellsOfThem) {
+  const auto value = std::make_shared<const int>(7);
+  std::shared_ptr<Exchange> kept;
+  int drained = 0;
+  FunctionHandler handler([&](std::shared_ptr<Exchange> exchange) {
+    exchange->on_drained([&] { ++drained; });
+    exchange->start(200, {});
+    EXPECT_EQ(exchange->write_local({"ADDED", nullptr, value}), Exchange::kLocalPartSize);
+    kept = std::move(exchange);
+  });
+  const auto transport = in_process_transport(handler, {});
+  auto stream = transport->open({});
+  ASSERT_TRUE(stream.ok());
+  int arrivals = 0;
+  (*stream)->on_arrival([&] { ++arrivals; });
+  EXPECT_EQ(arrivals, 1);
+  auto parts = (*stream)->read_parts({});
+  ASSERT_TRUE(parts.ok());
+  ASSERT_EQ(parts->size(), 1u);
+  EXPECT_EQ((*parts)[0].value, value);
+  EXPECT_EQ(drained, 1);
+  auto none = (*stream)->try_read_parts();
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(*none);
+  kept->write_local({"DELETED", nullptr, value});
+  kept->finish();
+  EXPECT_EQ(arrivals, 3);
+  auto last = (*stream)->try_read_parts();
+  ASSERT_TRUE(last.ok() && *last);
+  EXPECT_EQ((**last)[0].label, "DELETED");
+  auto end = (*stream)->try_read_parts();
+  ASSERT_TRUE(end.ok() && *end);
+  EXPECT_TRUE((*end)->empty());
+}
+
+TEST(InProcessTransport, AnAbortedStreamOfPartsFails) {
+  std::shared_ptr<Exchange> kept;
+  FunctionHandler handler([&](std::shared_ptr<Exchange> exchange) {
+    exchange->start(200, {});
+    kept = std::move(exchange);
+  });
+  const auto transport = in_process_transport(handler, {});
+  auto stream = transport->open({});
+  ASSERT_TRUE(stream.ok());
+  kept->abort();
+  EXPECT_TRUE((*stream)->read_parts({}).status().is(Reason::kServiceUnavailable));
+}
+
 }  // namespace
 }  // namespace trireme::net

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -27,6 +29,17 @@ class ResponseStream {
   virtual Result<std::optional<std::string>> try_read() {
     return Status::internal("this stream cannot be read without waiting");
   }
+  /// `read` and `try_read` of a stream of parts: those that wait, or an empty list at the end. Only from transports
+  /// that are `local`.
+  virtual Result<std::vector<LocalPart>> read_parts(std::stop_token, Duration = Duration::zero()) {
+    return Status::internal("this stream has no parts");
+  }
+  virtual Result<std::optional<std::vector<LocalPart>>> try_read_parts() {
+    return Status::internal("this stream has no parts");
+  }
+  /// `callback` is called, on any thread, whenever something may have come since the last read: it may only take note.
+  /// At once when something is there. Only from transports that are `local`.
+  virtual void on_arrival(std::function<void()> /*callback*/) {}
 };
 
 /// Sends requests. Thread-safe. Failures (ServiceUnavailable, Timeout) mean no HTTP answer came; an answer with an
@@ -36,6 +49,8 @@ class Transport {
   virtual ~Transport() = default;
   virtual Result<Response> round_trip(const Request& request, std::stop_token stop = {}) = 0;
   virtual Result<std::unique_ptr<ResponseStream>> open(const Request& request, std::stop_token stop = {}) = 0;
+  /// Whether the handler is in this process, so that answers may have `LocalPart`s.
+  virtual bool local() const { return false; }
 };
 
 struct HttpTransportOptions {

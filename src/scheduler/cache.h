@@ -2,7 +2,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <list>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +14,7 @@
 #include <vector>
 
 #include "scheduler/node_info.h"
+#include "scheduler/topology.h"
 
 namespace trireme::scheduler {
 
@@ -39,13 +43,18 @@ class Cache {
   /// The node that holds the pod; null when none does.
   const NodeInfo* node_of(const std::string& uid) const;
 
-  void set_namespace(const std::string& name, Labels labels) { namespaces_[name] = std::move(labels); }
-  void remove_namespace(const std::string& name) { namespaces_.erase(name); }
+  void set_namespace(const std::string& name, Labels labels);
+  void remove_namespace(const std::string& name);
   /// Null for a namespace that is not known.
   const Labels* namespace_labels(const std::string& name) const;
 
   /// All nodes, those of different zones in turn.
   std::span<const NodeInfo* const> nodes() const;
+  /// Their ordinals, in the same order.
+  std::span<const uint32_t> node_ordinals() const {
+    nodes();
+    return ordered_ordinals_;
+  }
   /// Null when there is no such node.
   const NodeInfo* node(const std::string& name) const;
   /// Nodes with pods that have affinity or anti-affinity of any kind, and with pods that have required anti-affinity.
@@ -53,6 +62,24 @@ class Cache {
   const std::unordered_set<const NodeInfo*>& nodes_with_anti_affinity() const { return with_anti_affinity_; }
   /// How many nodes hold an image.
   int64_t nodes_with_image(const std::string& name) const;
+
+  const Topology& topology(const std::string& key) const;
+  /// The tally known by `key`, made by `make` when there is none: kept up to date from then on, as long as it is one of
+  /// the few used last. The key must tell everything that the rule depends on.
+  std::shared_ptr<const Tally> tally(const std::string& key, const std::function<Tally::Rule()>& make) const;
+  /// One bit for every node's ordinal: whether its node object satisfies a condition, known by `key` like a tally.
+  std::shared_ptr<const NodeSet> node_set(const std::string& key,
+                                          const std::function<NodeSet::Condition()>& make) const;
+
+  /// A number that grows with every change of a node or of what is on it, and the ordinals of the nodes that changed
+  /// after `version` (each perhaps several times); nothing when that is too long ago to tell.
+  uint64_t version() const { return first_change_ + changes_.size(); }
+  std::optional<std::span<const uint32_t>> changed_since(uint64_t version) const;
+  /// Null when no node has the ordinal.
+  const NodeInfo* at_ordinal(size_t ordinal) const {
+    return ordinal < by_ordinal_.size() ? by_ordinal_[ordinal] : nullptr;
+  }
+  size_t ordinals() const { return by_ordinal_.size(); }
 
   /// What selects a pod together with its like: its services and its owner (for default topology spreading). Selects
   /// nothing by default.
@@ -69,6 +96,8 @@ class Cache {
     bool assumed = false;
   };
   void place(const PodInfoPointer& pod, const std::string& node, bool assumed);
+  NodeInfo& slot(const std::string& name);
+  void changed(const NodeInfo& node);
   void note_affinity(const NodeInfo& node);
   void count_images(const NodeInfo& node, int64_t by);
   void drop_if_empty(NodeInfo& node);
@@ -80,7 +109,20 @@ class Cache {
   std::unordered_map<std::string, int64_t> image_nodes_;
   std::unordered_set<const NodeInfo*> with_affinity_;
   std::unordered_set<const NodeInfo*> with_anti_affinity_;
+  template <typename T>
+  struct Kept {
+    std::string key;
+    std::shared_ptr<T> value;
+  };
+  std::vector<const NodeInfo*> by_ordinal_;
+  std::vector<size_t> free_ordinals_;
+  mutable std::map<std::string, std::unique_ptr<Topology>> topologies_;
+  mutable std::list<Kept<Tally>> tallies_;  ///< The one used last first.
+  mutable std::list<Kept<NodeSet>> node_sets_;
+  std::vector<uint32_t> changes_;  ///< Ordinals; the first is change number `first_change_`.
+  uint64_t first_change_ = 0;
   mutable std::vector<const NodeInfo*> ordered_;
+  mutable std::vector<uint32_t> ordered_ordinals_;
   mutable bool ordered_valid_ = true;
   Siblings siblings_;
 };

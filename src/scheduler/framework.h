@@ -22,7 +22,22 @@ enum class Fit : uint8_t {
   kUnschedulable,  ///< Not now; removing pods from the node could help.
   kUnresolvable,   ///< Not while the node is what it is.
 };
-using Reasons = std::vector<std::string>;
+/// Why a node was refused. Texts are kept once and for all, because the same ones come for thousands of nodes.
+class Reasons {
+ public:
+  using Text = const std::string*;  ///< Equal texts have equal pointers.
+  static Text intern(std::string_view text);
+
+  void emplace_back(std::string_view text) { texts_.push_back(intern(text)); }
+  void push_back(std::string_view text) { emplace_back(text); }
+  void add(Text text) { texts_.push_back(text); }
+  const std::vector<Text>& texts() const { return texts_; }
+  bool empty() const { return texts_.empty(); }
+  void clear() { texts_.clear(); }
+
+ private:
+  std::vector<Text> texts_;
+};
 
 /// One plugin's filter for one pod: what it learned before looking at nodes, and the check of a node.
 class NodeFilter {
@@ -31,6 +46,8 @@ class NodeFilter {
   /// Unless it fits, appends upstream's reasons. Only `node` counts for what is on the node: it may be a copy from
   /// which pods were taken for a trial.
   virtual Fit check(const NodeInfo& node, Reasons& reasons) const = 0;
+  /// Whether the verdict depends on nothing but the node and what PodInfo::shape tells of the pod.
+  virtual bool local() const { return false; }
   /// `pod` is now thought to be on `node`, or no longer; for filters that look beyond one node.
   virtual void add_pod(const PodInfo& /*pod*/, const NodeInfo& /*node*/) {}
   virtual void remove_pod(const PodInfo& /*pod*/, const NodeInfo& /*node*/) {}
@@ -48,6 +65,7 @@ inline constexpr int64_t kMaxScore = 100;
 struct FilterPlan {
   std::unique_ptr<NodeFilter> filter{};             ///< Null: every node passes.
   std::optional<std::vector<std::string>> names{};  ///< When set, only these nodes come into question.
+  std::shared_ptr<const NodeSet> nodes{};           ///< When set, the filter refuses all others; it says why.
   std::string refused{};                            ///< Not empty: no node will do, and this is why.
   Fit refused_as = Fit::kUnresolvable;              ///< With `refused`: whether removing pods could help.
   Status error{};                                   ///< The attempt fails and is repeated after a back-off.
@@ -206,7 +224,7 @@ struct Profile {
     int64_t weight = 0;  ///< Of its score.
   };
   std::string scheduler_name = "default-scheduler";
-  /// All that take part at some point. At most 32: sets of them are bits.
+  /// All that take part at some point. At most 31: sets of them are bits, the last of which stands for extenders.
   std::vector<std::shared_ptr<Plugin>> plugins;
   std::array<std::vector<Use>, kPoints> uses;  ///< By point, in the order in which they are asked.
   /// Of all nodes, how many feasible ones are enough, in percent; 0: as `nodes_to_find` has it.
@@ -218,6 +236,9 @@ struct Profile {
   /// Adds a plugin at every point it serves.
   void add(std::shared_ptr<Plugin> plugin, int64_t weight = 0);
 };
+
+/// In sets of plugins: an extender refused the pod. Any change may move it.
+inline constexpr uint32_t kExtenders = 1U << 31;
 
 /// The profile that serves the pod; null when none does.
 const Profile* find_profile(std::span<const Profile> profiles, std::string_view scheduler_name);

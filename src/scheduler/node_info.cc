@@ -36,6 +36,7 @@ void NodeInfo::set_node(NodePointer new_node) {
 }
 
 void NodeInfo::add_pod(const PodInfoPointer& pod) {
+  lowest_priority = std::min(lowest_priority, pod->priority);
   requested.add(pod->requests);
   non_zero_milli_cpu += pod->non_zero_milli_cpu;
   non_zero_memory += pod->non_zero_memory;
@@ -53,6 +54,10 @@ bool NodeInfo::remove_pod(std::string_view uid) {
   non_zero_milli_cpu -= pod->non_zero_milli_cpu;
   non_zero_memory -= pod->non_zero_memory;
   erase_uid(pods, uid);
+  if (pod->priority == lowest_priority) {
+    lowest_priority = std::numeric_limits<int32_t>::max();
+    for (const PodInfoPointer& each : pods) lowest_priority = std::min(lowest_priority, each->priority);
+  }
   if (pod->has_affinity()) erase_uid(pods_with_affinity, uid);
   if (!pod->required_anti_affinity.empty()) erase_uid(pods_with_required_anti_affinity, uid);
   for (const HostPort& port : pod->host_ports) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,13 +20,16 @@ struct NodeInfo {
   int64_t non_zero_milli_cpu = 0;  ///< Taken, by the scoring's count (PodInfo).
   int64_t non_zero_memory = 0;
   bool unschedulable = false;
-  std::vector<api::corev1::Taint> hard_taints;  ///< NoSchedule and NoExecute
-  std::vector<api::corev1::Taint> soft_taints;  ///< PreferNoSchedule
+  int32_t lowest_priority = std::numeric_limits<int32_t>::max();  ///< Of the pods on it.
+  std::vector<api::corev1::Taint> hard_taints;                    ///< NoSchedule and NoExecute
+  std::vector<api::corev1::Taint> soft_taints;                    ///< PreferNoSchedule
   std::vector<PodInfoPointer> pods;
   std::vector<PodInfoPointer> pods_with_affinity;
   std::vector<PodInfoPointer> pods_with_required_anti_affinity;
   std::vector<HostPort> used_ports;
   std::unordered_map<std::string, int64_t> image_bytes;  ///< By every name of the image.
+  /// A small number that is the node's own while it is in the cache: what is kept beside nodes is indexed by it.
+  size_t ordinal = 0;
   std::string name;
   NodePointer node;  ///< Null while only pods on it are known.
 

@@ -1,7 +1,10 @@
 #include "scheduler/pod_info.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "api/codec.h"
 #include "api/types/metav1.h"
 
 namespace trireme::scheduler {
@@ -187,6 +190,24 @@ bool AffinityTerm::matches(const Pod& pod, const Labels* namespace_labels) const
   return in_namespace && selector_.matches(pod.metadata.labels);
 }
 
+namespace {
+
+void append(std::string& out, const Labels& labels) {
+  for (const auto& [key, value] : labels) out.append(key).append(1, '=').append(value).append(1, '\n');
+}
+
+std::string placement_of(const Pod& pod) {
+  std::string out;
+  append(out, pod.spec.node_selector);
+  if (pod.spec.affinity && pod.spec.affinity->node_affinity) {
+    const auto& required = pod.spec.affinity->node_affinity->required_during_scheduling_ignored_during_execution;
+    if (required) out += api::encode_json(*required);
+  }
+  return out;
+}
+
+}  // namespace
+
 PodInfoPointer PodInfo::make(PodPointer pod) {
   auto info = std::make_shared<PodInfo>();
   info->requests = pod_requests(*pod);
@@ -212,8 +233,33 @@ PodInfoPointer PodInfo::make(PodPointer pod) {
                         info->preferred_anti_affinity);
     }
   }
+  info->placement = placement_of(*pod);
   info->pod = std::move(pod);
   return info;
+}
+
+std::string PodInfo::shape() const {
+  std::string out = fmt::format("{} {} {}", requests.milli_cpu, requests.memory, requests.ephemeral_storage);
+  for (const auto& [name, amount] : requests.scalar) out += fmt::format(" {}={}", name, amount);
+  for (const HostPort& port : host_ports) out += fmt::format(" {}/{}/{}", port.ip, port.protocol, port.port);
+  for (const auto& toleration : pod->spec.tolerations) out.append(1, '\n').append(api::encode_json(toleration));
+  out.append("\n\n").append(placement).append("\n\n").append(pod->spec.node_name);
+  return out;
+}
+
+std::string PodInfo::identity() const {
+  std::string out = pod->metadata.namespace_ + '\n';
+  append(out, pod->metadata.labels);
+  return out;
+}
+
+std::string PodInfo::affinity_key() const {
+  std::string out = identity();
+  if (!pod->spec.affinity) return out;
+  if (pod->spec.affinity->pod_affinity) out += api::encode_json(*pod->spec.affinity->pod_affinity);
+  out += '\n';
+  if (pod->spec.affinity->pod_anti_affinity) out += api::encode_json(*pod->spec.affinity->pod_anti_affinity);
+  return out;
 }
 
 bool is_finished(const Pod& pod) {

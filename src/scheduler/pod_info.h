@@ -89,6 +89,15 @@ struct PodInfo {
 
   static std::shared_ptr<const PodInfo> make(PodPointer pod);
 
+  /// The required placement (node selector and node affinity) as text, empty when there is none.
+  std::string placement;
+  /// All that filters which look at one node alone depend on, as text: equal shapes get equal verdicts.
+  std::string shape() const;
+  /// Namespace and labels as text: what other pods' terms select by.
+  std::string identity() const;
+  /// The pod's own affinity and anti-affinity to pods as text, with what it depends on.
+  std::string affinity_key() const;
+
   const std::string& uid() const { return pod->metadata.uid; }
   bool has_affinity() const {
     return !required_affinity.empty() || !required_anti_affinity.empty() || !preferred_affinity.empty() ||

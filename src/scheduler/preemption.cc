@@ -5,6 +5,8 @@
 #include <map>
 #include <tuple>
 
+#include "scheduler/extender.h"
+
 namespace trireme::scheduler {
 namespace {
 
@@ -86,12 +88,12 @@ std::vector<PodInfoPointer> Preemption::take_protected(std::vector<PodInfoPointe
 
 bool Preemption::try_node(PodFilters& filters, const NodeInfo& node, Candidate& candidate, Reasons& reasons) const {
   std::vector<PodInfoPointer> removed;
-  for (const PodInfoPointer& each : node.pods) {
-    if (each->priority < filters.pod().priority) removed.push_back(each);
-  }
-  if (removed.empty()) {
+  if (node.lowest_priority >= filters.pod().priority) {
     reasons.emplace_back("No preemption victims found for incoming pod");
     return false;
+  }
+  for (const PodInfoPointer& each : node.pods) {
+    if (each->priority < filters.pod().priority) removed.push_back(each);
   }
   NodeInfo trial = node;
   const auto take = [&](const PodInfoPointer& pod) {
@@ -149,6 +151,27 @@ const Preemption::Candidate& Preemption::best(const std::vector<Candidate>& cand
   return *std::ranges::min_element(candidates, {}, rank);
 }
 
+Status Preemption::ask_extenders(const PodInfo& pod, std::vector<Candidate>& candidates) const {
+  if (!extenders_) return {};
+  for (const auto& extender : *extenders_) {
+    if (candidates.empty()) break;
+    if (extender->config().preempt_verb.empty() || !extender->interested(*pod.pod)) continue;
+    Extender::Candidates offered;
+    for (Candidate& each : candidates) {
+      offered[each.node] = {std::move(each.victims), static_cast<int64_t>(each.violations)};
+    }
+    const auto agreed = extender->preempt(pod, offered, cache_);
+    if (!agreed.ok() && !extender->config().ignorable) return agreed.status();
+    candidates.clear();
+    for (const auto& [node, victims] : agreed.ok() ? *agreed : offered) {
+      candidates.push_back({node, victims.pods, static_cast<size_t>(victims.violations)});
+      std::ranges::stable_sort(candidates.back().victims, more_important);
+    }
+    std::ranges::sort(candidates, {}, [](const Candidate& each) -> const std::string& { return each.node->name; });
+  }
+  return {};
+}
+
 Rescue Preemption::plan(PodFilters& filters, const Refusal& refusal) {
   Rescue plan;
   plan.message = forbidden(filters.pod(), refusal);
@@ -166,13 +189,18 @@ Rescue Preemption::plan(PodFilters& filters, const Refusal& refusal) {
     if (try_node(filters, *nodes[(offset + i) % nodes.size()], candidate, reasons)) {
       candidates.push_back(std::move(candidate));
     } else {
-      for (std::string& reason : reasons) ++failed.reasons[std::move(reason)];
+      for (const Reasons::Text reason : reasons.texts()) failed.count(reason);
     }
   }
   if (candidates.empty()) {
     const size_t hopeless = refusal.all_nodes - nodes.size();
-    if (hopeless > 0) failed.reasons["Preemption is not helpful for scheduling"] += hopeless;
+    if (hopeless > 0) failed.count("Preemption is not helpful for scheduling", hopeless);
     plan.message = failed.message();
+    return plan;
+  }
+  const Status asked = ask_extenders(filters.pod(), candidates);
+  if (!asked.ok() || candidates.empty()) {
+    plan.message = asked.message();
     return plan;
   }
   const Candidate& chosen = best(candidates);
@@ -189,7 +217,7 @@ class DefaultPreemption final : public Plugin {
       : budgets_(context.informers->informer<api::policyv1::PodDisruptionBudget>()),
         preemption_(
             *context.cache, *context.nominations, [this](const std::string& ns) { return budgets_.list(ns); },
-            context.random_seed, context.args.preemption) {}
+            context.random_seed, context.args.preemption, context.extenders) {}
   std::string_view name() const override { return "DefaultPreemption"; }
   uint32_t points() const override { return point_bit(Point::kPostFilter); }
   std::optional<Rescue> post_filter(PodFilters& filters, const Refusal& refusal) override {

@@ -19,8 +19,13 @@ class Preemption {
 
   /// `budgets` lists a namespace's. What is passed outlives it.
   Preemption(const Cache& cache, const Nominations& nominations, std::function<Budgets(const std::string& ns)> budgets,
-             uint64_t seed, PreemptionArgs args = {})
-      : cache_(cache), nominations_(nominations), budgets_(std::move(budgets)), random_(seed), args_(args) {}
+             uint64_t seed, PreemptionArgs args = {}, const std::vector<std::unique_ptr<Extender>>* extenders = nullptr)
+      : cache_(cache),
+        nominations_(nominations),
+        budgets_(std::move(budgets)),
+        random_(seed),
+        args_(args),
+        extenders_(extenders) {}
 
   /// `filters` refused every node, as `refusal` tells; they are left as they were.
   Rescue plan(PodFilters& filters, const Refusal& refusal);
@@ -37,6 +42,8 @@ class Preemption {
   bool try_node(PodFilters& filters, const NodeInfo& node, Candidate& candidate, Reasons& reasons) const;
   /// Splits off those whose budgets would be violated if all were removed; keeps the order.
   std::vector<PodInfoPointer> take_protected(std::vector<PodInfoPointer>& pods) const;
+  /// Leaves the candidates that the extenders agree with.
+  Status ask_extenders(const PodInfo& pod, std::vector<Candidate>& candidates) const;
   static const Candidate& best(const std::vector<Candidate>& candidates);
 
   const Cache& cache_;
@@ -44,6 +51,7 @@ class Preemption {
   std::function<Budgets(const std::string&)> budgets_;
   std::mt19937_64 random_;
   PreemptionArgs args_;
+  const std::vector<std::unique_ptr<Extender>>* extenders_;
 };
 
 /// Preemption as the plugin DefaultPreemption. Null without informers.

@@ -70,6 +70,7 @@ void Queue::stop_recording(Entry& entry) {
 
 uint32_t Queue::care_of(const Entry& entry) const {
   if (entry.pod.waits_for_node) return kNodeAdded;
+  if (entry.pod.refused_by & kExtenders) return ~uint32_t{0};
   uint32_t kinds = 0;
   const auto& plugins = entry.pod.profile->plugins;
   for (size_t i = 0; i < plugins.size(); ++i) {
@@ -198,6 +199,7 @@ void Queue::requeue(const std::string& uid, uint32_t plugins, bool waits_for_nod
 
 bool Queue::helps(const Entry& entry, const ClusterChange& change) const {
   if (entry.pod.waits_for_node) return (change.kinds & kNodeAdded) != 0;
+  if (entry.pod.refused_by & kExtenders) return true;
   const auto& plugins = entry.pod.profile->plugins;
   for (size_t i = 0; i < plugins.size(); ++i) {
     if (!(entry.pod.refused_by & (1U << i))) continue;

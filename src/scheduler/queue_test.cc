@@ -132,6 +132,25 @@ TEST_F(QueueTest, OnlyChangesThatMatterRetryAnUnschedulablePod) {
   EXPECT_EQ(queue_.place_of("a"), Place::kActive);
 }
 
+TEST_F(QueueTest, ChangesWhileAPodIsInFlightCount) {
+  queue_.put(make_info("a", asking("{cpu: 2}")), 0s);
+  queue_.put(make_info("b", asking("{cpu: 2}")), 0s);
+  queue_.put(make_info("c", asking("{cpu: 2}")), 0s);
+  ASSERT_TRUE(queue_.pop());
+  const NodePointer node = make_node("n");
+  queue_.on_change({.kinds = kNodeAdded, .node = node}, 1s);
+  ASSERT_TRUE(queue_.pop());
+  queue_.requeue("a", bit("NodeResourcesFit"), false, 1s);
+  EXPECT_EQ(queue_.place_of("a"), Place::kBackoff) << "the node came after it was taken up";
+  queue_.requeue("b", bit("NodeResourcesFit"), false, 1s);
+  EXPECT_EQ(queue_.place_of("b"), Place::kUnschedulable) << "it has seen the node";
+  ASSERT_TRUE(queue_.pop());
+  queue_.settle("c");
+  queue_.on_change({.kinds = kNodeAdded, .node = node}, 1s);
+  queue_.requeue("c", bit("NodeResourcesFit"), false, 1s);
+  EXPECT_EQ(queue_.place_of("c"), Place::kUnschedulable) << "it could only fail by an error";
+}
+
 TEST_F(QueueTest, RemovedPodsAreGoneFromEverywhere) {
   queue_.put(make_info("active"), 0s);
   fail("other", "{priority: 1}", bit("NodeAffinity"), 0s);

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "client/client.h"
@@ -16,6 +17,7 @@
 /// Which plugins there are, and how they are made.
 namespace trireme::scheduler {
 
+class Extender;
 class Nominations;
 
 /// Pods that a plugin's `permit` has made wait. Thread-safe.
@@ -37,6 +39,7 @@ struct PluginContext {
   const Cache* cache = nullptr;  ///< The scheduling thread's, as are the nominations.
   const Nominations* nominations = nullptr;
   WaitingPods* waiting = nullptr;
+  const std::vector<std::unique_ptr<Extender>>* extenders = nullptr;  ///< Null: none.
   uint64_t random_seed = 1;
 };
 

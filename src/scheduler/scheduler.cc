@@ -18,6 +18,7 @@
 #include "client/informer.h"
 #include "scheduler/cache.h"
 #include "scheduler/cycle.h"
+#include "scheduler/extender.h"
 #include "scheduler/flight.h"
 #include "scheduler/metrics.h"
 #include "scheduler/queue.h"
@@ -88,9 +89,12 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
   explicit SchedulerImpl(SchedulerContext context)
       : context_(std::move(context)),
         seed_(seed_or_random(context_.options.random_seed)),
+        extenders_(make_extenders()),
         profiles_(make_profiles()),
-        queue_(profiles_, cache_, {context_.options.pod_initial_backoff, context_.options.pod_max_backoff}),
-        cycle_(cache_, nominations_, seed_),
+        queue_(profiles_, cache_,
+               {context_.options.pod_initial_backoff, context_.options.pod_max_backoff,
+                context_.options.unschedulable_timeout}),
+        cycle_(cache_, nominations_, seed_, extenders_pointer()),
         siblings_(*context_.informers),
         writer_(context_.client, context_.events->recorder(context_.options.scheduler_name), context_.clock,
                 context_.single_threaded ? Writer::Mode::kStepped : Writer::Mode::kThreads) {
@@ -108,6 +112,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
   ~SchedulerImpl() override { stop(); }
 
   Status start(std::stop_token stop) override {
+    TRY(made_);
     context_.informers->start();
     if (!context_.informers->wait_synced(stop)) return Status::timeout("stopped before the informers were synced");
     if (!context_.single_threaded) thread_ = std::jthread([this](std::stop_token own_stop) { run(own_stop); });
@@ -157,6 +162,20 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
   std::string metrics() const override { return metrics_.print(context_.options.scheduler_name); }
 
  private:
+  Extenders make_extenders() {
+    Extenders extenders;
+    for (const ExtenderConfig& config : context_.options.extenders) {
+      auto extender = Extender::create(config);
+      if (extender.ok()) {
+        extenders.push_back(std::move(*extender));
+      } else {
+        made_ = extender.status();
+      }
+    }
+    return extenders;
+  }
+  const Extenders* extenders_pointer() const { return extenders_.empty() ? nullptr : &extenders_; }
+
   std::vector<Profile> make_profiles() {
     PluginContext context;
     context.informers = context_.informers.get();
@@ -165,10 +184,27 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
     context.cache = &cache_;
     context.nominations = &nominations_;
     context.waiting = this;
+    context.extenders = extenders_pointer();
     context.random_seed = seed_;
+    std::vector<ProfileConfig> configs = context_.options.profiles;
+    if (configs.empty()) configs.emplace_back().scheduler_name = context_.options.scheduler_name;
     std::vector<Profile> profiles;
-    profiles.push_back(default_profile(context));
-    profiles.back().scheduler_name = context_.options.scheduler_name;
+    for (ProfileConfig& config : configs) {
+      for (const ExtenderConfig& extender : context_.options.extenders) {
+        for (const auto& resource : extender.managed_resources) {
+          if (resource.ignored_by_scheduler) config.args.fit.ignored_resources.push_back(resource.name);
+        }
+      }
+      auto profile = make_profile(config, context);
+      if (profile.ok()) {
+        for (const PluginDescriptor& more : context_.options.more_plugins) {
+          profile->add(more.make(context), more.weight);
+        }
+        profiles.push_back(std::move(*profile));
+      } else {
+        made_ = profile.status();
+      }
+    }
     return profiles;
   }
 
@@ -336,7 +372,8 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
       }
       ++flight->prepared;
     }
-    const Status status = bind(*flight);
+    const auto extended = bind_by_extender(extenders_, *flight->pod->pod, flight->node);
+    const Status status = extended ? *extended : bind(*flight);
     if (status.ok()) writer_.scheduled(*flight->pod->pod, flight->node);
     post(BindingDone{flight, status});
   }
@@ -392,7 +429,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
     metrics_.record(Metrics::kUnschedulable, context_.clock->monotonic() - flight->started);
     Refusal refusal;
     refusal.all_nodes = 1;
-    refusal.reasons[std::move(message)] = 1;
+    refusal.count(message);
     refusal.plugins = 1U << plugin;
     refuse(flight->pod, refusal);
     note({.kinds = kPodGone, .pod = flight->pod});
@@ -620,6 +657,8 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
   // The scheduling thread's alone.
   Cache cache_;
   Nominations nominations_;
+  Status made_;  ///< Before what may fail to be made.
+  const Extenders extenders_;
   const std::vector<Profile> profiles_;
   Queue queue_;
   Cycle cycle_;
@@ -639,6 +678,16 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
 };
 
 }  // namespace
+
+SchedulerOptions options_of(const Configuration& configuration) {
+  SchedulerOptions options;
+  options.scheduler_name = configuration.profiles.front().scheduler_name;
+  options.pod_initial_backoff = configuration.pod_initial_backoff;
+  options.pod_max_backoff = configuration.pod_max_backoff;
+  options.profiles = configuration.profiles;
+  options.extenders = configuration.extenders;
+  return options;
+}
 
 std::unique_ptr<Scheduler> Scheduler::create(SchedulerContext context) {
   return std::make_unique<SchedulerImpl>(std::move(context));

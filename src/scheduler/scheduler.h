@@ -3,12 +3,14 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "client/client.h"
 #include "client/event_recorder.h"
 #include "client/informer_factory.h"
+#include "scheduler/config.h"
 
 namespace trireme::scheduler {
 
@@ -18,8 +20,18 @@ struct SchedulerOptions {
   std::string scheduler_name = "default-scheduler";
   Duration pod_initial_backoff = std::chrono::seconds(1);
   Duration pod_max_backoff = std::chrono::seconds(10);
+  /// After this long an unschedulable pod is tried again, whatever happened.
+  Duration unschedulable_timeout = std::chrono::minutes(5);
+  /// What is served; empty: the default profile under `scheduler_name`.
+  std::vector<ProfileConfig> profiles{};
+  std::vector<ExtenderConfig> extenders{};
+  /// Plugins beside the built-in ones, in every profile at all the points they serve.
+  std::vector<PluginDescriptor> more_plugins{};
   uint64_t random_seed = 0;  ///< Breaks ties between equally good nodes; 0 takes one from the system.
 };
+
+/// What a configuration file says of the scheduler itself.
+SchedulerOptions options_of(const Configuration& configuration);
 
 /// What a scheduler is given. Copies share everything.
 struct SchedulerContext {
@@ -38,8 +50,8 @@ class Scheduler {
   static std::unique_ptr<Scheduler> create(SchedulerContext context);
   virtual ~Scheduler() = default;
 
-  /// Starts the informers, waits until they hold what the server has, then schedules. Timeout when `stop` was requested
-  /// before that.
+  /// BadRequest when a profile or an extender cannot be made. Starts the informers, waits until they hold what the
+  /// server has, then schedules. Timeout when `stop` was requested before that.
   virtual Status start(std::stop_token stop = {}) = 0;
   /// Takes up what the informers told and schedules at most one pod. False when there was nothing to do.
   virtual bool step() = 0;

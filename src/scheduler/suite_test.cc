@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "apiserver/api_server.h"
 #include "client/retry.h"
@@ -81,11 +82,10 @@ class SchedulerSuite : public ::testing::Test {
     return std::make_shared<client::RawClient>(std::shared_ptr<net::Transport>(net::in_process_transport(*server_, {})),
                                                std::move(agent));
   }
-  void start_scheduler() {
+  void start_scheduler(SchedulerOptions options = {}) {
     gate_ = std::make_shared<Gate>(net::in_process_transport(*server_, {}));
     auto own = std::make_shared<client::RawClient>(gate_, "kube-scheduler");
     events_ = std::make_shared<client::EventBroadcaster>(client::Client(own), real_clock());
-    SchedulerOptions options;
     options.random_seed = 1;
     scheduler_ = Scheduler::create(
         {client::Client(own), std::make_shared<client::InformerFactory>(own, real_clock()), events_, clock_, options});
@@ -136,6 +136,14 @@ class SchedulerSuite : public ::testing::Test {
   [[nodiscard]] bool until(const std::function<bool()>& holds, Duration limit = seconds(20)) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, limit, holds);
+  }
+  /// The same for what no watch tells of: looks again now and then.
+  [[nodiscard]] static bool eventually(const std::function<bool()>& holds) {
+    for (int i = 0; i < 2000; ++i) {
+      if (holds()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
   }
   [[nodiscard]] bool bound(const std::string& name) {
     return until([&] { return !node_of(name).empty(); });
@@ -266,6 +274,176 @@ TEST_F(SchedulerSuite, PreemptsLessImportantPods) {
   now.grace_period_seconds = 0;
   ASSERT_TRUE(client_->remove<Pod>("default", "low", now).ok());
   ASSERT_TRUE(bound("high"));
+}
+
+TEST_F(SchedulerSuite, ServesSeveralProfilesFromOneQueue) {
+  create_node(make_node("n1"));
+  create_node(make_node("n2", "{}", "{}", "{cpu: 8, memory: 16Gi, pods: 10}"));
+  SchedulerOptions options;
+  options.profiles.emplace_back();
+  ProfileConfig& packing = options.profiles.emplace_back();
+  packing.scheduler_name = "packing";
+  packing.args.fit.strategy = FitArgs::Strategy::kMostAllocated;
+  auto& scores = packing.plugins[static_cast<size_t>(ConfigPoint::kScore)];
+  scores.disabled = {"*"};
+  scores.enabled = {{"NodeResourcesFit"}};
+  start_scheduler(options);
+  create_pod("spread", asking("{cpu: 1}"));
+  ASSERT_TRUE(bound("spread"));
+  EXPECT_EQ(node_of("spread"), "n2");
+  create_pod("packed", asking("{cpu: 1}", ", schedulerName: packing"));
+  ASSERT_TRUE(bound("packed"));
+  EXPECT_EQ(node_of("packed"), "n1") << "2 of 8 CPUs are taken there, 1 of 4 here and one more";
+  create_pod("foreign", asking("{cpu: 1}", ", schedulerName: another"));
+  create_pod("last", asking("{cpu: 1}"));
+  ASSERT_TRUE(bound("last"));
+  EXPECT_EQ(node_of("foreign"), "");
+}
+
+TEST_F(SchedulerSuite, LeavesTheOthersPodsToAnotherScheduler) {
+  create_node(make_node("n1"));
+  start_scheduler();
+  SchedulerOptions options;
+  options.scheduler_name = "other";
+  options.random_seed = 1;
+  auto own = raw("kube-scheduler");
+  const auto second = Scheduler::create(
+      {client::Client(own), std::make_shared<client::InformerFactory>(own, real_clock()),
+       std::make_shared<client::EventBroadcaster>(client::Client(own), real_clock()), clock_, options});
+  ASSERT_TRUE(second->start().ok());
+  // Neither gives away what the other has taken: four CPUs in all.
+  for (int i = 0; i < 2; ++i) {
+    create_pod("a" + std::to_string(i), asking("{cpu: 1}"));
+    create_pod("b" + std::to_string(i), asking("{cpu: 1}", ", schedulerName: other"));
+    ASSERT_TRUE(bound("a" + std::to_string(i)));
+    ASSERT_TRUE(bound("b" + std::to_string(i)));
+  }
+  ASSERT_TRUE(until([&] { return !event_message("b1", "Scheduled").empty(); }));
+  create_pod("too-much", asking("{cpu: 1}", ", schedulerName: other"));
+  ASSERT_TRUE(until([&] { return scheduled_condition("too-much").reason == "Unschedulable"; }));
+  second->stop();
+}
+
+TEST_F(SchedulerSuite, RefusesToStartWithAProfileThatCannotWork) {
+  SchedulerOptions options;
+  options.profiles.emplace_back().plugins[static_cast<size_t>(ConfigPoint::kBind)].disabled = {"*"};
+  auto own = raw("kube-scheduler");
+  const auto scheduler = Scheduler::create(
+      {client::Client(own), std::make_shared<client::InformerFactory>(own, real_clock()),
+       std::make_shared<client::EventBroadcaster>(client::Client(own), real_clock()), clock_, options});
+  EXPECT_THAT(scheduler->start().message(), HasSubstr("at least one bind plugin"));
+}
+
+/// Reserves, waits for permission and for a claim's annotation, and keeps a diary.
+class Careful final : public Plugin {
+ public:
+  explicit Careful(const PluginContext& context)
+      : waiting(context.waiting), claims(context.informers->informer<api::corev1::PersistentVolumeClaim>()) {}
+
+  class Held final : public Reservation {
+   public:
+    explicit Held(Careful& plugin) : plugin_(plugin) {}
+    Result<Progress> pre_bind() override {
+      plugin_.note("pre_bind");
+      if (plugin_.fails) return Status::unavailable("no disk");
+      return Progress{.done = plugin_.claims.get("default", "claim") != nullptr};
+    }
+    void unreserve() override { plugin_.note("unreserve"); }
+    void post_bind() override { plugin_.note("post_bind"); }
+
+   private:
+    Careful& plugin_;
+  };
+
+  std::string_view name() const override { return "Careful"; }
+  uint32_t points() const override { return point_bit(Point::kReserve) | point_bit(Point::kPermit); }
+  Result<std::unique_ptr<Reservation>> reserve(const PodInfo&, const NodeInfo& node, const Cache&) override {
+    note("reserve " + node.name);
+    return std::unique_ptr<Reservation>(std::make_unique<Held>(*this));
+  }
+  Permission permit(const PodInfo&, const NodeInfo&) override {
+    if (!permits) return {Permission::Answer::kWait, seconds(30)};
+    return {};
+  }
+  uint32_t changes() const override { return kClaimAdded; }
+
+  void note(const std::string& entry) {
+    const std::lock_guard lock(mutex);
+    diary.push_back(entry);
+  }
+  std::vector<std::string> read() {
+    const std::lock_guard lock(mutex);
+    return diary;
+  }
+  WaitingPods* waiting;
+  client::Informer<api::corev1::PersistentVolumeClaim>& claims;
+  std::atomic<bool> permits = true;
+  std::atomic<bool> fails = false;
+  std::mutex mutex;
+  std::vector<std::string> diary;
+};
+
+class CarefulSuite : public SchedulerSuite {
+ protected:
+  void start_careful(bool permits, bool fails) {
+    create_node(make_node("n1"));
+    SchedulerOptions options;
+    options.more_plugins.push_back({"Careful", 0, true, [=, this](const PluginContext& context) {
+                                      plugin_ = std::make_shared<Careful>(context);
+                                      plugin_->permits = permits;
+                                      plugin_->fails = fails;
+                                      return plugin_;
+                                    }});
+    start_scheduler(options);
+  }
+  void create_claim() {
+    ASSERT_TRUE(client_
+                    ->create(*from_yaml<api::corev1::PersistentVolumeClaim>(
+                        "{metadata: {name: claim, namespace: default}, spec: {accessModes: [ReadWriteOnce], resources: "
+                        "{requests: {storage: 1Gi}}}}"))
+                    .ok());
+  }
+  std::shared_ptr<Careful> plugin_;
+};
+
+TEST_F(CarefulSuite, PreparationsMayWaitForTheClusterWithoutHoldingOthersUp) {
+  start_careful(true, false);
+  create_pod("p", asking("{cpu: 1}"));
+  ASSERT_TRUE(eventually([&] { return plugin_->read().size() >= 2; }));
+  EXPECT_THAT(plugin_->read(), ::testing::ElementsAre("reserve n1", "pre_bind"));
+  EXPECT_EQ(node_of("p"), "");
+  create_claim();
+  ASSERT_TRUE(bound("p"));
+  ASSERT_TRUE(eventually([&] { return plugin_->read().back() == "post_bind"; }));
+}
+
+TEST_F(CarefulSuite, WhatFailsToPrepareIsGivenBack) {
+  start_careful(true, true);
+  create_pod("p", asking("{cpu: 1}"));
+  ASSERT_TRUE(until([&] { return scheduled_condition("p").reason == "SchedulerError"; }));
+  EXPECT_EQ(scheduled_condition("p").message, "running PreBind plugin \"Careful\": no disk");
+  EXPECT_THAT(plugin_->read(), ::testing::ElementsAre("reserve n1", "pre_bind", "unreserve"));
+  plugin_->fails = false;
+  create_claim();
+  ASSERT_TRUE(clock_->wait_for_waiters(1));
+  clock_->advance(seconds(1));
+  ASSERT_TRUE(bound("p"));
+}
+
+TEST_F(CarefulSuite, PermissionIsWaitedForOnlySoLong) {
+  start_careful(false, false);
+  create_claim();
+  create_pod("p", asking("{cpu: 1}"));
+  ASSERT_TRUE(clock_->wait_for_waiters(1));
+  clock_->advance(seconds(30));
+  ASSERT_TRUE(until([&] { return scheduled_condition("p").reason == "Unschedulable"; }));
+  EXPECT_EQ(scheduled_condition("p").message,
+            "0/1 nodes are available: 1 rejected due to timeout after waiting 30s at plugin Careful.");
+  create_pod("q", asking("{cpu: 1}"));
+  ASSERT_TRUE(eventually([&] { return plugin_->read().size() >= 3; }));
+  EXPECT_EQ(node_of("q"), "");
+  plugin_->waiting->allow(pod("q")->metadata.uid, "Careful");
+  ASSERT_TRUE(bound("q"));
 }
 
 TEST_F(SchedulerSuite, IdlesWithoutTimers) {

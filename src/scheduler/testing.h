@@ -78,7 +78,7 @@ struct Cluster {
     Reasons reasons;
     if (!plan.filter || plan.filter->check(*cache.node(node), reasons) == Fit::kFits) return {};
     std::string out;
-    for (const std::string& reason : reasons) out += (out.empty() ? "" : ", ") + reason;
+    for (const Reasons::Text reason : reasons.texts()) out += (out.empty() ? "" : ", ") + *reason;
     return out;
   }
 

@@ -14,7 +14,8 @@ using api::corev1::PodCondition;
 
 namespace {
 
-constexpr size_t kWorkers = 4;
+// Each waits for the disk most of the time: the more writes wait together, the more the store commits at once.
+constexpr size_t kWorkers = 16;
 
 const PodCondition* find_condition(const Pod& pod, std::string_view type) {
   const auto found = std::ranges::find(pod.status.conditions, type, &PodCondition::type);

@@ -11,6 +11,7 @@ namespace {
 
 namespace corev1 = api::corev1;
 
+constexpr std::string_view kPodsByApp = "app";
 constexpr size_t kMostSamples = 2000;
 constexpr size_t kMostViolations = 20;
 
@@ -22,6 +23,11 @@ int64_t amount(const corev1::Pod& pod, std::string_view resource, bool milli) {
     sum += milli ? found->second.milli_value() : found->second.value();
   }
   return sum;
+}
+
+std::string app_of(const corev1::Pod& pod) {
+  const auto label = pod.metadata.labels.find(Observer::kAppLabel);
+  return pod.metadata.namespace_ + "/" + (label == pod.metadata.labels.end() ? std::string() : label->second);
 }
 
 bool node_ready(const corev1::Node& node) {
@@ -47,24 +53,47 @@ Observer::Observer(client::InformerFactory& informers, std::shared_ptr<Clock> cl
       pods_(informers.informer<Pod>()),
       nodes_(informers.informer<corev1::Node>()),
       next_sample_(clock_->monotonic()) {
+  pods_.add_index(std::string(kPodsByApp), [](const Pod& pod) { return std::vector{app_of(pod)}; });
   pods_.add_handler([this](const auto& before, const auto& after) { on_pod(before, after); });
   nodes_.add_handler([this](const auto& before, const auto& after) { on_node(before.get(), after.get()); });
 }
 
-int64_t Observer::ready_in(const std::string& ns) const {
-  const auto found = ready_in_.find(ns);
-  return found == ready_in_.end() ? 0 : found->second;
+std::vector<std::shared_ptr<const corev1::Pod>> Observer::pods_of(const std::string& app) const {
+  return pods_.by_index(kPodsByApp, app);
+}
+
+void Observer::count_app(const Pod& pod, Seen& seen, bool exists, State state) {
+  const bool active = exists && state != State::kOver && !pod.metadata.deletion_timestamp;
+  const bool ready = active && state == State::kReady;
+  if (active == seen.active && ready == seen.ready) return;
+  const std::string name = app_of(pod);
+  App& app = apps_[name];
+  app.active += (active ? 1 : 0) - (seen.active ? 1 : 0);
+  app.ready += (ready ? 1 : 0) - (seen.ready ? 1 : 0);
+  seen.active = active;
+  seen.ready = ready;
+  if (!app.bound || violations_.size() >= kMostViolations) return;
+  app.was_full = app.was_full || app.ready >= app.bound->full;
+  const double at = std::chrono::duration<double>(clock_->monotonic()).count();
+  if (app.was_full && app.ready < app.bound->least_ready) {
+    violations_.push_back(fmt::format("{} has {} ready pods at {:.3f} s, at least {} there must be", name, app.ready,
+                                      at, app.bound->least_ready));
+  }
+  if (app.active > app.bound->most) {
+    violations_.push_back(
+        fmt::format("{} has {} pods at {:.3f} s, at most {} there may be", name, app.active, at, app.bound->most));
+  }
 }
 
 Observer::State Observer::state_of(const Pod& pod) {
   if (controllers::is_finished(pod)) return State::kOver;
   if (pod.spec.node_name.empty()) return State::kPending;
-  return controllers::is_ready(pod) ? State::kReady : State::kStarting;
+  return controllers::is_ready(pod) ? State::kReady : State::kUnready;
 }
 
 void Observer::count(State state, int64_t by) {
   if (state == State::kPending) counts_.pending += by;
-  if (state == State::kStarting) counts_.starting += by;
+  if (state == State::kUnready) counts_.unready += by;
   if (state == State::kReady) counts_.ready += by;
 }
 
@@ -100,8 +129,8 @@ void Observer::on_pod(const std::shared_ptr<const Pod>& before, const std::share
   const State is = after ? state_of(pod) : State::kNone;
   count(was, -1);
   count(is, 1);
-  const bool had = was == State::kStarting || was == State::kReady;
-  const bool has = is == State::kStarting || is == State::kReady;
+  const bool had = was == State::kUnready || was == State::kReady;
+  const bool has = is == State::kUnready || is == State::kReady;
   if (!had && has) {
     load(pod.spec.node_name, seen, 1);
     to_scheduled_.push_back(seconds_since(seen.created, now));
@@ -112,9 +141,7 @@ void Observer::on_pod(const std::shared_ptr<const Pod>& before, const std::share
     to_ready_.push_back(seconds_since(seen.created, now));
   }
   if (is == State::kOver && was != State::kOver) ++finished_;
-  const bool counts = is == State::kReady && !pod.metadata.deletion_timestamp;
-  if (counts != seen.counts) ready_in_[pod.metadata.namespace_] += counts ? 1 : -1;
-  seen.counts = counts;
+  count_app(pod, seen, after != nullptr, is);
   seen.state = is;
   if (!after) seen_.erase(entry);
 }

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -16,8 +16,8 @@ namespace trireme::simulator {
 /// How many pods were in which state at one moment.
 struct Sample {
   Duration at{};
-  int64_t pending = 0;   ///< Without a node.
-  int64_t starting = 0;  ///< Bound, not ready.
+  int64_t pending = 0;  ///< Without a node.
+  int64_t unready = 0;  ///< Bound, not ready.
   int64_t ready = 0;
 };
 
@@ -34,12 +34,21 @@ class Observer {
   Observer(client::InformerFactory& informers, std::shared_ptr<Clock> clock);
 
   const Sample& now() const { return counts_; }
-  int64_t alive() const { return counts_.pending + counts_.starting + counts_.ready; }
+  int64_t alive() const { return counts_.pending + counts_.unready + counts_.ready; }
   int64_t created() const { return created_; }
   int64_t finished() const { return finished_; }
   int64_t ready_nodes() const { return ready_nodes_; }
-  /// Pods of the namespace that are ready and not being deleted.
-  int64_t ready_in(const std::string& ns) const;
+
+  /// Pods belong to an app by this label; it is known as "NAMESPACE/VALUE".
+  static constexpr std::string_view kAppLabel = "app";
+  std::vector<std::shared_ptr<const api::corev1::Pod>> pods_of(const std::string& app) const;
+  /// What must hold for an app's pods that are not being deleted, at every moment.
+  struct Bound {
+    int64_t full = 0;  ///< `least_ready` holds from the moment when so many are ready.
+    int64_t least_ready = 0;
+    int64_t most = 0;  ///< Ready or not.
+  };
+  void bound(const std::string& app, const Bound& bound) { apps_[app].bound = bound; }
 
   /// Seconds from a pod's creation to its binding, and to its first readiness.
   const std::vector<float>& to_scheduled() const { return to_scheduled_; }
@@ -60,17 +69,23 @@ class Observer {
 
  private:
   using Pod = api::corev1::Pod;
-  enum class State : uint8_t { kNone, kPending, kStarting, kReady, kOver };
+  enum class State : uint8_t { kNone, kPending, kUnready, kReady, kOver };
   struct Seen {
     Duration created{};
     State state = State::kNone;
     bool was_ready = false;
-    bool counts = false;  ///< Among the ready ones of its namespace.
+    bool active = false, ready = false;  ///< Counted so for its app.
     int64_t milli_cpu = 0, memory = 0;
   };
   struct Load {
     int64_t milli_cpu = 0, memory = 0, pods = 0;
   };
+  struct App {
+    int64_t active = 0, ready = 0;
+    bool was_full = false;
+    std::optional<Bound> bound;
+  };
+  void count_app(const Pod& pod, Seen& seen, bool exists, State state);
   static State state_of(const Pod& pod);
   void on_pod(const std::shared_ptr<const Pod>& before, const std::shared_ptr<const Pod>& after);
   void on_node(const api::corev1::Node* before, const api::corev1::Node* after);
@@ -82,7 +97,7 @@ class Observer {
   client::Informer<api::corev1::Node>& nodes_;
   std::unordered_map<std::string, Seen> seen_;  ///< By UID.
   std::unordered_map<std::string, Load> loads_, capacities_;
-  std::map<std::string, int64_t> ready_in_;
+  std::unordered_map<std::string, App> apps_;
   Sample counts_;
   int64_t created_ = 0, finished_ = 0, ready_nodes_ = 0;
   std::vector<float> to_scheduled_, to_ready_;

@@ -18,7 +18,7 @@ struct Series {
   int64_t Sample::*member;
 };
 constexpr Series kSeries[] = {{"ready", "#2e7d32", &Sample::ready},
-                              {"starting", "#f9a825", &Sample::starting},
+                              {"not ready", "#f9a825", &Sample::unready},
                               {"pending", "#c62828", &Sample::pending}};
 
 /// A round step (1, 2 or 5 times a power of ten) that cuts `range` into about six.
@@ -116,7 +116,8 @@ std::string draw_svg(const std::vector<Report>& reports) {
       "<svg xmlns='http://www.w3.org/2000/svg' width='{0}' height='{1}' viewBox='0 0 {0} {1}' "
       "font-family='sans-serif' font-size='12'>\n"
       "<style>.grid{{stroke:#ddd}}.axis{{stroke:#444}}.mark{{stroke:#5c6bc0;stroke-dasharray:3 3}}"
-      ".note{{fill:#5c6bc0;font-size:10px}}.title{{font-size:15px;font-weight:bold}}</style>\n"
+      ".note{{fill:#5c6bc0;font-size:10px;paint-order:stroke;stroke:#fff;stroke-width:3px}}.title{{font-size:15px;font-"
+      "weight:bold}}</style>\n"
       "<rect width='100%' height='100%' fill='white'/>\n",
       kWidth, kHeight * static_cast<double>(std::max<size_t>(1, reports.size())));
   for (size_t i = 0; i < reports.size(); ++i) {

@@ -8,7 +8,10 @@ std::span<const ScenarioDescriptor> scenarios() {
       {"node-failures", "nodes crash or lose their network; some come back, the others are removed",
        make_node_failures},
       {"zone-loss", "a whole zone loses its network for ten minutes", make_zone_loss},
-      {"mixed", "scaling, deleted pods and failing nodes, all at once", make_mixed},
+      {"rollouts", "every Deployment gets new templates, some in the middle of a rollout; some are rolled back",
+       make_rollouts},
+      {"drain", "nodes are drained one after the other, under disruption budgets", make_drain},
+      {"mixed", "rollouts, scaling, deleted pods and failing nodes, all at once", make_mixed},
   };
   return kAll;
 }

@@ -37,6 +37,8 @@ std::span<const ScenarioDescriptor> scenarios();
 std::unique_ptr<Scenario> make_fill(const ScenarioOptions& options);
 std::unique_ptr<Scenario> make_node_failures(const ScenarioOptions& options);
 std::unique_ptr<Scenario> make_zone_loss(const ScenarioOptions& options);
+std::unique_ptr<Scenario> make_rollouts(const ScenarioOptions& options);
+std::unique_ptr<Scenario> make_drain(const ScenarioOptions& options);
 std::unique_ptr<Scenario> make_mixed(const ScenarioOptions& options);
 
 }  // namespace trireme::simulator

@@ -45,8 +45,8 @@ void play(World& world, Scenario& scenario, const SimulateOptions& options) {
   const auto settled = [&] { return world.planned() == 0 && scenario.settled(world); };
   if (world.run(limit, settled) != Loop::End::kDone) {
     const Sample& now = world.observer().now();
-    world.fail(fmt::format("the world has not come to rest: {} acts to go, {} pods pending, {} starting, {} ready",
-                           world.planned(), now.pending, now.starting, now.ready));
+    world.fail(fmt::format("the world has not come to rest: {} acts to go, {} pods pending, {} not ready, {} ready",
+                           world.planned(), now.pending, now.unready, now.ready));
     return;
   }
   world.run(world.now() + kAfterwards, [] { return false; });
@@ -67,6 +67,7 @@ Result<Report> simulate(const std::string& name, const SimulateOptions& options)
   world_options.nodes.count = options.nodes;
   world_options.nodes.zones = options.zones;
   world_options.trace_file = options.trace_file;
+  world_options.follow = options.follow;
   world_options.progress = options.progress;
   // A zone may be lost, and doubled workloads must still fit.
   if (options.pods > options.nodes * world_options.nodes.pods / 2) {

@@ -19,6 +19,7 @@ struct SimulateOptions {
   int zones = 3;
   Duration duration = std::chrono::minutes(10);
   std::FILE* trace_file = nullptr;
+  std::string follow;  ///< See follow().
   bool progress = false;
 };
 

@@ -5,37 +5,31 @@
 #include <algorithm>
 #include <numeric>
 
-#include "api/types/appsv1.h"
-#include "client/retry.h"
+#include "api/types/policyv1.h"
 #include "controllers/support/pods.h"
 
 namespace trireme::simulator {
 namespace {
 
 namespace corev1 = api::corev1;
-using api::appsv1::ReplicaSet;
+using api::appsv1::Deployment;
 
 constexpr int kMostNamespaces = 20;
 constexpr Duration kRetry = std::chrono::milliseconds(500);
-constexpr std::string_view kPodsBySet = "set";
+
+std::string image_of(int version) { return fmt::format("registry.k8s.io/pause:3.{}", version); }
 
 corev1::PodTemplateSpec pod_template(const std::string& app, Random& random) {
   corev1::PodTemplateSpec out;
-  out.metadata.labels.insert_or_assign("app", app);
+  out.metadata.labels.insert_or_assign(std::string(Observer::kAppLabel), app);
   auto& container = out.spec.containers.emplace_back();
   container.name = "main";
-  container.image = "registry.k8s.io/pause:3.10";
+  container.image = image_of(1);
   // A hundred to five hundred thousandths of a CPU, 128 to 640 MiB.
   const auto size = static_cast<int64_t>(1 + random.below(5));
   container.resources.requests.insert_or_assign("cpu", Quantity::of_milli(100 * size));
   container.resources.requests.insert_or_assign("memory", Quantity::of(size << 27, Quantity::Format::kBinarySi));
   return out;
-}
-
-std::vector<std::string> name_of_set(const corev1::Pod& pod) {
-  const api::metav1::OwnerReference* owner = controllers::controller_of(pod.metadata);
-  if (!owner) return {};
-  return {pod.metadata.namespace_ + "/" + owner->name};
 }
 
 }  // namespace
@@ -46,15 +40,13 @@ Workload::Workload(World& world, int64_t pods) : world_(world), random_(world.ra
   // Most are small, some are large; none is more than a quarter of all.
   const int64_t most = std::clamp<int64_t>(pods / 4, 1, 500);
   for (int64_t left = pods; left > 0;) {
-    const int64_t size = random_.chance(0.8) ? 1 + static_cast<int64_t>(random_.below(30))
-                                             : 30 + static_cast<int64_t>(random_.below(470));
-    Set& set = sets_.emplace_back();
-    set.ns = namespaces_[random_.below(namespaces_.size())];
-    set.name = fmt::format("app-{:05}", sets_.size());
-    set.replicas = static_cast<int32_t>(std::min({size, most, left}));
-    left -= set.replicas;
+    const int64_t size = 1 + static_cast<int64_t>(random_.chance(0.8) ? random_.below(30) : 30 + random_.below(470));
+    App& app = apps_.emplace_back();
+    app.ns = namespaces_[random_.below(namespaces_.size())];
+    app.name = fmt::format("app-{:05}", apps_.size());
+    app.replicas = static_cast<int32_t>(std::min({size, most, left}));
+    left -= app.replicas;
   }
-  world.observer().pods().add_index(std::string(kPodsBySet), name_of_set);
 }
 
 void Workload::plan(Duration over) {
@@ -67,75 +59,126 @@ void Workload::plan(Duration over) {
     });
   }
   // Each at the time at which the pods before it would have been made at a steady rate.
-  const auto total = std::accumulate(sets_.begin(), sets_.end(), int64_t{0},
-                                     [](int64_t sum, const Set& set) { return sum + set.replicas; });
+  const auto total = std::accumulate(apps_.begin(), apps_.end(), int64_t{0},
+                                     [](int64_t sum, const App& app) { return sum + app.replicas; });
   int64_t before = 0;
-  for (size_t i = 0; i < sets_.size(); ++i) {
+  for (size_t i = 0; i < apps_.size(); ++i) {
     const double part = static_cast<double>(before) / static_cast<double>(std::max<int64_t>(1, total));
-    before += sets_[i].replicas;
+    before += apps_[i].replicas;
     world_.after(Duration(static_cast<int64_t>(part * static_cast<double>(over.count()))) + std::chrono::seconds(1),
                  [this, i] { create(i); });
   }
 }
 
 void Workload::create(size_t index) {
-  Set& set = sets_[index];
-  ReplicaSet made;
-  made.metadata.namespace_ = set.ns;
-  made.metadata.name = set.name;
-  made.spec.replicas = set.replicas;
-  made.spec.selector.emplace().match_labels.insert_or_assign("app", set.name);
-  made.spec.template_ = pod_template(set.name, random_);
+  App& app = apps_[index];
+  Deployment made;
+  made.metadata.namespace_ = app.ns;
+  made.metadata.name = app.name;
+  made.spec.replicas = app.replicas;
+  made.spec.selector.emplace().match_labels.insert_or_assign(std::string(Observer::kAppLabel), app.name);
+  made.spec.template_ = pod_template(app.name, random_);
+  made.spec.revision_history_limit = 2;
   const auto created = world_.client().create(made);
-  set.created = created.ok();
-  if (!set.created) world_.fail(fmt::format("cannot create {}: {}", set.name, created.status().message()));
+  app.created = created.ok();
+  if (!app.created) world_.fail(fmt::format("cannot create {}: {}", app.name, created.status().message()));
+}
+
+void Workload::change(size_t index, const std::function<void(Deployment&)>& edit) {
+  App& app = apps_[index];
+  if (!app.created) return;
+  auto found = world_.client().get<Deployment>(app.ns, app.name);
+  if (found.ok()) {
+    edit(*found);
+    found = world_.client().update(*found);
+  }
+  if (!found.ok()) world_.after(kRetry, [this, index, edit] { change(index, edit); });
 }
 
 void Workload::scale(size_t index, int32_t replicas) {
-  Set& set = sets_[index];
-  if (!set.created) return;
-  auto found = world_.client().get<ReplicaSet>(set.ns, set.name);
-  if (found.ok()) {
-    found->spec.replicas = replicas;
-    found = world_.client().update(*found);
-  }
-  if (found.ok()) {
-    set.replicas = replicas;
-  } else {
-    world_.after(kRetry, [this, index, replicas] { scale(index, replicas); });
-  }
+  change(index, [this, index, replicas](Deployment& deployment) {
+    apps_[index].replicas = replicas;
+    deployment.spec.replicas = replicas;
+  });
+}
+
+void Workload::roll_out(size_t index) {
+  const std::string image = image_of(++apps_[index].version);
+  change(index, [image](Deployment& each) { each.spec.template_.spec.containers[0].image = image; });
+}
+
+void Workload::roll_back(size_t index) {
+  if (apps_[index].version < 2) return;
+  const std::string image = image_of(--apps_[index].version);
+  change(index, [image](Deployment& each) { each.spec.template_.spec.containers[0].image = image; });
 }
 
 void Workload::delete_a_pod(size_t index, Random& random) {
-  const Set& set = sets_[index];
-  const auto pods = world_.observer().pods().by_index(kPodsBySet, set.ns + "/" + set.name);
+  const App& app = apps_[index];
+  const auto pods = world_.observer().pods_of(app.ns + "/" + app.name);
   if (pods.empty()) return;
-  const auto& victim = *pods[random.below(pods.size())];
-  (void)world_.client().remove<corev1::Pod>(set.ns, victim.metadata.name);
+  (void)world_.client().remove<corev1::Pod>(app.ns, pods[random.below(pods.size())]->metadata.name);
+}
+
+void Workload::protect(size_t index) {
+  const App& app = apps_[index];
+  api::policyv1::PodDisruptionBudget budget;
+  budget.metadata.namespace_ = app.ns;
+  budget.metadata.name = app.name;
+  budget.spec.max_unavailable = std::max(1, quarter(app.replicas));
+  budget.spec.selector.emplace().match_labels.insert_or_assign(std::string(Observer::kAppLabel), app.name);
+  if (const auto made = world_.client().create(budget); !made.ok()) {
+    world_.fail(fmt::format("cannot create the budget of {}: {}", app.name, made.status().message()));
+  }
+}
+
+void Workload::watch_rollouts() {
+  for (const App& app : apps_) {
+    // At most a quarter unavailable, rounded down, and a quarter more than asked for, rounded up.
+    world_.observer().bound(app.ns + "/" + app.name, {.full = app.replicas,
+                                                      .least_ready = app.replicas - quarter(app.replicas),
+                                                      .most = app.replicas + (app.replicas + 3) / 4});
+  }
+}
+
+void Workload::watch_budgets() {
+  for (const App& app : apps_) {
+    world_.observer().bound(app.ns + "/" + app.name, {.full = app.replicas,
+                                                      .least_ready = app.replicas - std::max(1, quarter(app.replicas)),
+                                                      .most = app.replicas + (app.replicas + 3) / 4});
+  }
 }
 
 bool Workload::settled() const {
   int64_t wanted = 0;
-  for (const Set& set : sets_) wanted += set.created ? set.replicas : 0;
+  for (const App& app : apps_) wanted += app.created ? app.replicas : 0;
   const Sample& now = world_.observer().now();
-  return now.ready == wanted && now.pending == 0 && now.starting == 0;
+  return now.ready == wanted && now.pending == 0 && now.unready == 0;
 }
 
 void Workload::check() const {
   Observer& observer = world_.observer();
-  for (const Set& set : sets_) {
-    const auto found = world_.client().get<ReplicaSet>(set.ns, set.name);
+  for (const App& app : apps_) {
+    const auto found = world_.client().get<Deployment>(app.ns, app.name);
     if (!found.ok()) {
-      world_.fail(fmt::format("{}/{}: {}", set.ns, set.name, found.status().message()));
+      world_.fail(fmt::format("{}/{}: {}", app.ns, app.name, found.status().message()));
       continue;
     }
     const auto& status = found->status;
-    if (status.replicas == set.replicas && status.ready_replicas == set.replicas &&
-        status.available_replicas == set.replicas && status.observed_generation == found->metadata.generation) {
-      continue;
+    if (status.replicas != app.replicas || status.ready_replicas != app.replicas ||
+        status.updated_replicas != app.replicas || status.available_replicas != app.replicas ||
+        status.observed_generation != found->metadata.generation) {
+      world_.fail(
+          fmt::format("Deployment {}/{} asks for {} pods; its status tells of {}, {} updated, {} ready, {} "
+                      "available",
+                      app.ns, app.name, app.replicas, status.replicas, status.updated_replicas, status.ready_replicas,
+                      status.available_replicas));
     }
-    world_.fail(fmt::format("ReplicaSet {}/{} asks for {} pods; its status tells of {}, {} ready, {} available", set.ns,
-                            set.name, set.replicas, status.replicas, status.ready_replicas, status.available_replicas));
+    const std::string image = image_of(app.version);
+    for (const auto& pod : observer.pods_of(app.ns + "/" + app.name)) {
+      if (pod->spec.containers[0].image == image) continue;
+      world_.fail(fmt::format("pod {}/{} is of an older template", app.ns, pod->metadata.name));
+    }
   }
   for (const auto& pod : observer.pods().list()) {
     const std::string& node = pod->spec.node_name;

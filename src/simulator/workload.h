@@ -1,44 +1,62 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "api/types/appsv1.h"
 #include "simulator/world.h"
 
 namespace trireme::simulator {
 
-/// A population of ReplicaSets of many sizes, spread over a few namespaces, and what must be true of it in the end.
+/// A population of Deployments of many sizes, spread over a few namespaces, and what must be true of it in the end.
 class Workload {
  public:
   Workload(World& world, int64_t pods);
 
-  /// Creates the sets, evenly over `over`, beginning now.
+  /// Creates them, evenly over `over`, beginning now.
   void plan(Duration over);
-  size_t count() const { return sets_.size(); }
-  int32_t replicas(size_t set) const { return sets_[set].replicas; }
-  /// Asks for another number of replicas now.
-  void scale(size_t set, int32_t replicas);
-  /// Deletes a random pod of the set, if it has one.
-  void delete_a_pod(size_t set, Random& random);
+  size_t count() const { return apps_.size(); }
+  int32_t replicas(size_t app) const { return apps_[app].replicas; }
+
+  // What a user does now. A conflict with a controller's write is tried again later.
+  void scale(size_t app, int32_t replicas);
+  /// Changes the pod template, so that a rollout begins.
+  void roll_out(size_t app);
+  /// Takes the pod template of the revision before, if there is one.
+  void roll_back(size_t app);
+  void delete_a_pod(size_t app, Random& random);
+  /// A disruption budget that lets a quarter of the pods (at least one) be unavailable.
+  void protect(size_t app);
+
+  /// From now on at least so many ready pods there must be at every moment, once all have been ready, and at most so
+  /// many pods that are not being deleted.
+  void watch_rollouts();
+  void watch_budgets();
 
   /// Exactly the pods that are wanted exist, and all are ready.
   bool settled() const;
-  /// Fails the world for every set whose status is not what was asked for, and for every pod that is bound to a node
+  /// Fails the world for every app whose status is not what was asked for, and for every pod that is bound to a node
   /// that is not there.
   void check() const;
 
+  /// A quarter, rounded down, as upstream's defaults for rollouts and the budgets here have it.
+  static int32_t quarter(int32_t replicas) { return replicas / 4; }
+
  private:
-  struct Set {
+  struct App {
     std::string ns, name;
     int32_t replicas = 0;
+    int version = 1;
     bool created = false;
   };
-  void create(size_t set);
+  void create(size_t app);
+  void change(size_t app, const std::function<void(api::appsv1::Deployment&)>& edit);
 
   World& world_;
   Random random_;
-  std::vector<Set> sets_;
+  std::vector<App> apps_;
   std::vector<std::string> namespaces_;
 };
 

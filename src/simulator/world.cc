@@ -5,8 +5,10 @@
 #include <chrono>
 
 #include "apiserver/admission/plugins.h"
+#include "apiserver/authz/authz.h"
 #include "controllers/all.h"
 #include "net/transport.h"
+#include "simulator/follow.h"
 #include "store/memory_store.h"
 
 namespace trireme::simulator {
@@ -92,7 +94,8 @@ Status World::build() {
   server.random = [source = std::make_shared<Random>(random_.fork("server"))] {
     return static_cast<uint32_t>(source->next() >> 32);
   };
-  server.admission = apiserver::admission::default_chain(server.caches, server.random);
+  server.authorizer = apiserver::authz::always_allow();
+  server.admission = apiserver::admission::default_chain(server.caches, server.authorizer, server.random);
   TRY_ASSIGN(server_, apiserver::ApiServer::create(std::move(server)));
   client_ = std::make_unique<client::Client>(connect("simulator"));
 
@@ -137,6 +140,7 @@ Status World::build() {
   const auto kubelets = connect("kubelet");
   outside_ = informers(kubelets, "nodes");
   observer_ = std::make_unique<Observer>(*outside_, clock_);
+  if (!options_.follow.empty()) follow(*outside_, clock_, options_.follow, stderr);
   nodes_ =
       std::make_unique<HollowNodes>(client::Client(kubelets), *outside_, clock_, random_.fork("nodes"), options_.nodes);
   add_informers("nodes' informers", outside_);
@@ -179,8 +183,8 @@ void World::show_progress() {
   if (real - shown_ < kProgressInterval) return;
   shown_ = real;
   const Sample& counts = observer_->now();
-  fmt::print(stderr, "\r{:8.1f} s virtual  {} nodes ready  pods: {} pending, {} starting, {} ready  {} writes   ",
-             std::chrono::duration<double>(now()).count(), observer_->ready_nodes(), counts.pending, counts.starting,
+  fmt::print(stderr, "\r{:8.1f} s virtual  {} nodes ready  pods: {} pending, {} not ready, {} ready  {} writes   ",
+             std::chrono::duration<double>(now()).count(), observer_->ready_nodes(), counts.pending, counts.unready,
              counts.ready, writes());
 }
 

@@ -25,6 +25,7 @@ struct WorldOptions {
   uint64_t seed = 1;
   HollowNodesOptions nodes;
   std::FILE* trace_file = nullptr;  ///< See Trace.
+  std::string follow;               ///< See follow(); empty: nothing.
   bool progress = false;            ///< A line on stderr now and then.
 };
 

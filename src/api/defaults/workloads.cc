@@ -114,15 +114,14 @@ void default_autoscaler(autoscalingv2::HorizontalPodAutoscaler& autoscaler) {
     resource.target.average_utilization = 80;
   }
   if (!spec.behavior) return;
-  if (auto& up = spec.behavior->scale_up; up) {
-    set(up->select_policy, "Max");
-    set(up->stabilization_window_seconds, 0);
-    if (up->policies.empty()) up->policies = {scaling_policy("Pods", 4), scaling_policy("Percent", 100)};
-  }
-  if (auto& down = spec.behavior->scale_down; down) {
-    set(down->select_policy, "Max");
-    if (down->policies.empty()) down->policies = {scaling_policy("Percent", 100)};
-  }
+  // Who names one rule gets all the others, too, in both directions.
+  auto& up = spec.behavior->scale_up.ensure();
+  set(up.select_policy, "Max");
+  set(up.stabilization_window_seconds, 0);
+  if (up.policies.empty()) up.policies = {scaling_policy("Pods", 4), scaling_policy("Percent", 100)};
+  auto& down = spec.behavior->scale_down.ensure();
+  set(down.select_policy, "Max");
+  if (down.policies.empty()) down.policies = {scaling_policy("Percent", 100)};
 }
 
 void default_autoscaler_v1(autoscalingv1::HorizontalPodAutoscaler& autoscaler) { set(autoscaler.spec.min_replicas, 1); }

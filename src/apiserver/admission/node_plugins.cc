@@ -237,6 +237,9 @@ Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Autho
   chain.add(service_account_plugin(caches, std::move(random)));
   chain.add(default_toleration_seconds_plugin());
   chain.add(priority_plugin(caches));
+  chain.add(default_storage_class_plugin(caches));
+  chain.add(storage_object_in_use_protection_plugin());
+  chain.add(persistent_volume_claim_resize_plugin(caches));
   chain.add(certificate_approval_plugin(authorizer));
   chain.add(certificate_signing_plugin(authorizer));
   chain.add(certificate_subject_restriction_plugin());

@@ -29,6 +29,15 @@ std::shared_ptr<Plugin> taint_nodes_by_condition_plugin();
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
 std::shared_ptr<Plugin> node_restriction_plugin(std::shared_ptr<Caches> caches);
 
+/// StorageObjectInUseProtection: claims and volumes get the finalizer that keeps them while they are used.
+std::shared_ptr<Plugin> storage_object_in_use_protection_plugin();
+
+/// DefaultStorageClass: claims that name no class get the default one.
+std::shared_ptr<Plugin> default_storage_class_plugin(std::shared_ptr<Caches> caches);
+
+/// PersistentVolumeClaimResize: only bound claims grow, and only where their class allows it.
+std::shared_ptr<Plugin> persistent_volume_claim_resize_plugin(std::shared_ptr<Caches> caches);
+
 /// CertificateApproval and CertificateSigning: who approves a certificate request or issues its certificate must have
 /// the verb approve or sign on the signer. CertificateSubjectRestriction: nobody becomes system:masters by a request.
 /// Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#certificateapproval

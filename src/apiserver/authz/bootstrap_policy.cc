@@ -187,7 +187,7 @@ std::vector<PolicyRule> scheduler_rules() {
           rule(kRead, "core", "persistentvolumeclaims persistentvolumes"),
           rule("create", "authentication.k8s.io", "tokenreviews"),
           rule("create", "authorization.k8s.io", "subjectaccessreviews"),
-          rule(kRead, "storage.k8s.io", "csinodes csidrivers csistoragecapacities storageclasses"),
+          rule(kRead, "storage.k8s.io", "csinodes csidrivers csistoragecapacities storageclasses volumeattachments"),
       },
   });
 }
@@ -206,6 +206,7 @@ std::vector<PolicyRule> controller_manager_rules() {
           rule("create", "apps", "controllerrevisions replicasets"),
           rule("create", "batch", "jobs"),
           rule("create", "discovery.k8s.io", "endpointslices"),
+          rule("create", "storage.k8s.io", "storageclasses volumeattachments"),
           rule("create", "core", "pods/eviction"),
           rule("create", "authentication.k8s.io", "tokenreviews"),
           rule("create", "authorization.k8s.io", "subjectaccessreviews"),

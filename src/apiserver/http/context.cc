@@ -113,6 +113,12 @@ void RequestContext::respond(int code, std::string_view content_type, std::strin
   respond(code, content_type, std::vector<SharedBytes>{share(std::move(body))});
 }
 
+void RequestContext::respond_local(int code, std::string_view content_type, std::vector<SharedBytes> body,
+                                   std::vector<net::LocalPart> parts) {
+  observe(code);
+  exchange_->respond_local(code, common_headers(content_type, {}), std::move(body), std::move(parts));
+}
+
 void RequestContext::fail(const Status& status) {
   api::metav1::Status wire = api::to_metav1(status);
   net::Headers headers;

@@ -40,6 +40,9 @@ class RequestContext {
   /// A whole answer. The common headers are added.
   void respond(int code, std::string_view content_type, std::vector<SharedBytes> body, net::Headers headers = {});
   void respond(int code, std::string_view content_type, std::string body);
+  /// The same with objects that a client in this process takes as they are.
+  void respond_local(int code, std::string_view content_type, std::vector<SharedBytes> body,
+                     std::vector<net::LocalPart> parts);
   /// A Status (success or failure) in the accepted form.
   void fail(const Status& status);
   /// Any kind, whole, in the accepted form.

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdlib>
 
+#include "net/http.h"
+
 namespace trireme::apiserver {
 
 namespace {
@@ -69,6 +71,8 @@ Status not_acceptable() {
 Result<Accepted> negotiate(std::string_view accept, const Offer& offer) {
   if (trim(accept).empty()) return Accepted{};
   for (const AcceptClause& clause : parse_accept(accept)) {
+    if (offer.local && clause.type == net::kLocalMediaType && clause.as.empty())
+      return Accepted{.media = Media::kProto, .local = true};
     for (const MediaName& each : kMedia) {
       if (!matches(clause, each.name)) continue;
       if (each.media == Media::kYaml && !offer.yaml) continue;

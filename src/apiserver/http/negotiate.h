@@ -18,6 +18,7 @@ struct Accepted {
   Media media = Media::kJson;
   View view = View::kObject;
   bool pretty = false;
+  bool local = false;  ///< Lists and watches hand over the objects themselves; `media` holds for everything else.
 };
 
 /// What an endpoint can answer.
@@ -25,6 +26,7 @@ struct Offer {
   bool views = false;  ///< Tables and metadata alone too.
   bool yaml = true;
   bool proto = true;
+  bool local = false;  ///< To a client in this process: see net::kLocalMediaType.
 };
 
 /// The client's first choice among what is offered. NotAcceptable (406).

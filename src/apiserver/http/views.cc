@@ -124,6 +124,17 @@ Result<std::vector<SharedBytes>> proto_list(const api::TypeInfo& list_type, cons
   return pieces;
 }
 
+/// The object in version `type`, shared where that is the stored one. `label` is static text.
+Result<net::LocalPart> local_part(std::string_view label, const CachedPointer& object, const api::TypeInfo& type) {
+  api::Object converted;
+  TRY_ASSIGN(const api::Object* shown, object->as_version(type, converted));
+  if (shown == &object->object()) {
+    return net::LocalPart{label, &type, std::shared_ptr<const void>(object, shown->data())};
+  }
+  auto owned = std::make_shared<const api::Object>(std::move(converted));
+  return net::LocalPart{label, &type, std::shared_ptr<const void>(owned, owned->data())};
+}
+
 }  // namespace
 
 PartialObjectMetadata partial_of(const CachedObject& object) {
@@ -180,6 +191,19 @@ void respond_list(RequestContext& context, const api::ResourceInfo& resource, co
     }
     return context.respond_kind(200, table);
   }
+  if (context.accepted.local) {
+    // The list without its items as bytes, and the items as they are.
+    auto pieces = proto_list(*resource.list_type, metadata, resource, View::kObject, {});
+    if (!pieces.ok()) return context.fail(pieces.status());
+    std::vector<net::LocalPart> parts;
+    parts.reserve(page.items.size());
+    for (const CachedPointer& item : page.items) {
+      auto part = local_part("ITEM", item, *resource.type);
+      if (!part.ok()) return context.fail(part.status());
+      parts.push_back(std::move(*part));
+    }
+    return context.respond_local(200, content_type(context.accepted.media), std::move(*pieces), std::move(parts));
+  }
   const api::TypeInfo& list_type = context.accepted.view == View::kPartial
                                        ? api::type_info<api::metav1::PartialObjectMetadataList>()
                                        : *resource.list_type;
@@ -208,21 +232,22 @@ class Format : public WatchFormat {
   std::string_view identity() const override { return identity_; }
   bool first_differs() const override { return view_ == View::kTable; }
 
-  Result<SharedBytes> frame(std::string_view event, const CachedObject& object, bool first) const override {
+  Result<Frame> frame(std::string_view event, const CachedPointer& object, bool first) const override {
     if (view_ == View::kObject) {
-      TRY_ASSIGN(SharedBytes body, object.body(*resource_.type, encoding_));
-      return share(event_frame(event, encoding_, object_pieces(*resource_.type, encoding_, std::move(body))));
+      TRY_ASSIGN(SharedBytes body, object->body(*resource_.type, encoding_));
+      return Frame{share(event_frame(event, encoding_, object_pieces(*resource_.type, encoding_, std::move(body)))),
+                   {}};
     }
-    if (view_ == View::kPartial) return whole(event, partial_of(object));
+    if (view_ == View::kPartial) return whole(event, partial_of(*object));
     Table table;
     if (first) table.column_definitions = printers::columns(*resource_.type);
-    table.metadata.resource_version = object.metadata().resource_version;
-    TRY_ASSIGN(auto row, row_of(object, resource_, include_, clock_));
+    table.metadata.resource_version = object->metadata().resource_version;
+    TRY_ASSIGN(auto row, row_of(*object, resource_, include_, clock_));
     table.rows.push_back(std::move(row));
     return whole(event, table);
   }
 
-  SharedBytes bookmark(store::Revision revision, bool initial_end) const override {
+  Frame bookmark(store::Revision revision, bool initial_end) const override {
     api::metav1::ObjectMeta metadata;
     metadata.resource_version = std::to_string(revision);
     if (initial_end) metadata.annotations[std::string(api::metav1::kInitialEventsAnnotationKey)] = "true";
@@ -248,17 +273,17 @@ class Format : public WatchFormat {
         return whole("BOOKMARK", table);
       }
     }
-    return nullptr;
+    return {};
   }
 
-  SharedBytes error(const Status& status) const override { return whole("ERROR", api::to_metav1(status)); }
+  Frame error(const Status& status) const override { return whole("ERROR", api::to_metav1(status)); }
 
  private:
   template <typename T>
-  SharedBytes whole(std::string_view event, const T& object) const {
+  Frame whole(std::string_view event, const T& object) const {
     return whole(event, api::type_info<T>(), &object);
   }
-  SharedBytes whole(std::string_view event, const api::TypeInfo& type, const void* object) const {
+  Frame whole(std::string_view event, const api::TypeInfo& type, const void* object) const {
     std::string text;
     if (encoding_ == Encoding::kJson) {
       api::append_json(type, object, text);
@@ -267,7 +292,7 @@ class Format : public WatchFormat {
       api::append_proto(type, object, raw);
       text = api::wrap_proto(type.api_version, type.kind, raw);
     }
-    return share(event_frame(event, encoding_, {share(std::move(text))}));
+    return {share(event_frame(event, encoding_, {share(std::move(text))})), {}};
   }
 
   const api::ResourceInfo& resource_;
@@ -278,10 +303,39 @@ class Format : public WatchFormat {
   std::string identity_;
 };
 
+/// Hands the objects themselves to a client in this process.
+class LocalFormat : public WatchFormat {
+ public:
+  explicit LocalFormat(const api::ResourceInfo& resource)
+      : type_(*resource.type), identity_(std::string(net::kLocalMediaType).append(type_.schema_name)) {}
+
+  std::string_view identity() const override { return identity_; }
+  Result<Frame> frame(std::string_view event, const CachedPointer& object, bool) const override {
+    TRY_ASSIGN(net::LocalPart part, local_part(event, object, type_));
+    return Frame{nullptr, std::move(part)};
+  }
+  Frame bookmark(store::Revision revision, bool initial_end) const override {
+    auto object = std::make_shared<api::Object>(type_);
+    object->metadata().resource_version = std::to_string(revision);
+    if (initial_end) object->metadata().annotations[api::metav1::kInitialEventsAnnotationKey] = "true";
+    return {nullptr, {"BOOKMARK", &type_, std::shared_ptr<const void>(object, object->data())}};
+  }
+  Frame error(const Status& status) const override {
+    return {nullptr,
+            {"ERROR", &api::type_info<api::metav1::Status>(),
+             std::make_shared<const api::metav1::Status>(api::to_metav1(status))}};
+  }
+
+ private:
+  const api::TypeInfo& type_;
+  const std::string identity_;
+};
+
 }  // namespace
 
 Result<std::shared_ptr<const WatchFormat>> watch_format(const RequestContext& context,
                                                         const api::ResourceInfo& resource, const Clock& clock) {
+  if (context.accepted.local) return std::shared_ptr<const WatchFormat>(std::make_shared<LocalFormat>(resource));
   RowObject include = RowObject::kMetadata;
   if (context.accepted.view == View::kTable) {
     TRY_ASSIGN(include, row_object(context.query));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/status_convert.h"
+#include "api/types/batchv1.h"
 #include "api/types/corev1.h"
 #include "api/validation/equal.h"
 #include "apiserver/registry/writer.h"
@@ -20,9 +21,17 @@ void set_present(std::vector<std::string>& finalizers, std::string_view name, bo
   if (!present && found != finalizers.end()) finalizers.erase(found);
 }
 
+/// What was deleted without a word about its dependents before there was a garbage collector left them alone, and does
+/// so still.
+bool orphans_by_default(const api::ResourceInfo& resource) {
+  return (resource.group.empty() && resource.resource == "replicationcontrollers") ||
+         (resource.group == "batch" && resource.version == "v1" && resource.resource == "jobs");
+}
+
 /// Notes on the object how its dependents are to be treated, for the garbage collector.
 /// https://kubernetes.io/docs/concepts/architecture/garbage-collection/#cascading-deletion
-void apply_propagation(api::Object& object, const api::metav1::DeleteOptions& options) {
+void apply_propagation(const api::ResourceInfo& resource, api::Object& object,
+                       const api::metav1::DeleteOptions& options) {
   auto& finalizers = object.metadata().finalizers;
   bool orphan = false;
   bool foreground = false;
@@ -37,7 +46,8 @@ void apply_propagation(api::Object& object, const api::metav1::DeleteOptions& op
       return std::find(finalizers.begin(), finalizers.end(), name) != finalizers.end();
     };
     orphan = has(api::metav1::kFinalizerOrphanDependents);
-    foreground = has(api::metav1::kFinalizerDeleteDependents);
+    foreground = !orphan && has(api::metav1::kFinalizerDeleteDependents);
+    if (!orphan && !foreground) orphan = orphans_by_default(resource);
   }
   set_present(finalizers, api::metav1::kFinalizerOrphanDependents, orphan);
   set_present(finalizers, api::metav1::kFinalizerDeleteDependents, foreground);
@@ -80,6 +90,12 @@ bool mark_deleted(api::Object& object, const api::metav1::DeleteOptions& options
 }  // namespace
 
 Result<Writer::Deleted> Writer::remove(const WriteRequest& request, const api::metav1::DeleteOptions& options) {
+  const bool is_job = request.resource.group == "batch" && request.resource.resource == "jobs";
+  if (is_job && request.warnings != nullptr && !options.propagation_policy && !options.orphan_dependents) {
+    request.warnings->emplace_back(
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or "
+        "set propagationPolicy=Orphan to suppress this warning");
+  }
   for (int attempt = 1;; ++attempt) {
     TRY_ASSIGN(CachedPointer stored, storage_->get(request.resource, request.ns, request.name));
     auto deleted = remove_once(request, options, stored);
@@ -107,7 +123,7 @@ Result<Writer::Deleted> Writer::remove_once(const WriteRequest& request, const a
   TRY(admission_.validate(attributes));
 
   api::Object object = stored->object().clone();
-  apply_propagation(object, options);
+  apply_propagation(request.resource, object, options);
   if (!mark_deleted(object, options, *clock_)) return finish_removal(request, stored);
   // Asked again for what is under way already.
   if (api::validation::semantic_equal(object.type(), object.data(), stored->object().data())) {

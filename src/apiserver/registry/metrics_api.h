@@ -28,6 +28,8 @@ class MetricsApi {
   MetricsApi(std::shared_ptr<Caches> caches, std::shared_ptr<Clock> clock, Dial dial);
 
   static bool serves(const api::ResourceInfo& resource);
+  /// Whether a request may have to wait for kubelets.
+  bool may_wait() const { return dial_ != nullptr; }
   /// Answers a get or a list. Blocks until the kubelets have answered.
   void serve(RequestContext& context, const api::ResourceInfo& resource, std::stop_token stop);
 

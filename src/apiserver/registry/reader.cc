@@ -279,7 +279,8 @@ void Reader::watch(const std::shared_ptr<RequestContext>& context, const api::Re
 
   options.on_end = [metrics = metrics_] { metrics->watch_ended(); };
   auto watcher = std::make_shared<Watcher>(std::move(options));
-  context->start_stream(200, content_type(context->accepted.media, true));
+  context->start_stream(200,
+                        context->accepted.local ? net::kLocalMediaType : content_type(context->accepted.media, true));
   metrics_->watch_started();
   if (Status status = watcher->start(cache); !status.ok()) return watcher->close(status);
   watcher->expire_after(*clock_, std::chrono::seconds(timeout_seconds));

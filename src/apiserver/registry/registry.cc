@@ -51,7 +51,7 @@ void Registry::serve(const Context& context) {
   const api::ResourceInfo* resource = api::find_resource(info.group, info.version, info.resource);
   std::string_view accept = context->request().headers.get("Accept");
   bool watching = info.verb == "watch";
-  auto accepted = negotiate(accept, {.views = true, .yaml = !watching});
+  auto accepted = negotiate(accept, {.views = true, .yaml = !watching, .local = context->exchange()->local()});
   if (accepted.ok()) {
     accepted->pretty = context->accepted.pretty;
     context->accepted = *accepted;
@@ -91,6 +91,7 @@ void Registry::serve(const Context& context) {
 }
 
 void Registry::usage(const Context& context, const api::ResourceInfo& resource) {
+  if (!usage_.may_wait()) return usage_.serve(*context, resource, {});
   // It waits for kubelets: not on one of the server's workers.
   Status started =
       streams_.start([this, context, &resource](std::stop_token stop) { usage_.serve(*context, resource, stop); });

@@ -2,18 +2,30 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <cassert>
+#include <mutex>
+
 #include "api/codec.h"
 #include "api/conversion.h"
 #include "apiserver/watch/encoding.h"
 
 namespace trireme::apiserver {
 
-CachedObject::CachedObject(std::string key, store::Revision revision, api::Object object)
-    : key_(std::move(key)), revision_(revision), object_(std::move(object)) {}
+CachedObject::CachedObject(std::string key, store::Revision revision, const api::Object& object)
+    : key_(std::move(key)), revision_(revision), object_(object) {
+  assert(object);
+}
 
 CachedObject::~CachedObject() = default;
 
 namespace {
+
+/// One of a few mutexes: a mutex in every object would be a good part of a small one.
+std::mutex& mutex_of(const CachedObject* object) {
+  static std::array<std::mutex, 64> mutexes;
+  return mutexes[std::hash<const void*>{}(object) / 64 % mutexes.size()];
+}
 
 SharedBytes encode_body(const api::Object& object, Encoding encoding) {
   if (encoding == Encoding::kJson) {
@@ -30,22 +42,34 @@ SharedBytes encode_body(const api::Object& object, Encoding encoding) {
 }  // namespace
 
 Result<SharedBytes> CachedObject::body(const api::TypeInfo& type, Encoding encoding) const {
-  std::scoped_lock lock(mutex_);
-  if (&type == &object_.type()) {
-    SharedBytes& kept = encoding == Encoding::kJson ? json_ : proto_;
-    if (!kept) kept = encode_body(object_, encoding);
+  std::scoped_lock lock(mutex_of(this));
+  if (&type == &object().type()) {
+    bool& asked = encoding == Encoding::kJson ? json_asked_ : proto_asked_;
+    if (!std::exchange(asked, true)) return encode_body(object(), encoding);
+    if (!encodings_) encodings_ = std::make_unique<Encodings>();
+    SharedBytes& kept = encoding == Encoding::kJson ? encodings_->json : encodings_->proto;
+    if (!kept) kept = encode_body(object(), encoding);
     return kept;
   }
-  if (other_ && other_->type == &type && other_->encoding == encoding) return other_->body;
-  TRY_ASSIGN(api::Object converted, api::convert(object_, type));
+  if (encodings_ && encodings_->other_type == &type && encodings_->other_encoding == encoding) return encodings_->other;
+  TRY_ASSIGN(api::Object converted, api::convert(object(), type));
   SharedBytes body = encode_body(converted, encoding);
-  other_ = std::make_unique<OtherVersion>(OtherVersion{&type, encoding, body});
+  if (!encodings_) encodings_ = std::make_unique<Encodings>();
+  encodings_->other_type = &type;
+  encodings_->other_encoding = encoding;
+  encodings_->other = body;
   return body;
 }
 
+void CachedObject::drop_encodings() const {
+  std::scoped_lock lock(mutex_of(this));
+  encodings_.reset();
+  json_asked_ = proto_asked_ = false;
+}
+
 Result<const api::Object*> CachedObject::as_version(const api::TypeInfo& type, api::Object& converted) const {
-  if (&type == &object_.type()) return &object_;
-  TRY_ASSIGN(converted, api::convert(object_, type));
+  if (&type == &object().type()) return &object();
+  TRY_ASSIGN(converted, api::convert(object(), type));
   return const_cast<const api::Object*>(&converted);
 }
 

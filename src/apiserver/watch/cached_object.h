@@ -1,10 +1,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
+#include "api/compact.h"
 #include "api/object.h"
 #include "api/scheme.h"
 #include "base/bytes.h"
@@ -16,20 +16,21 @@ namespace trireme::apiserver {
 /// How objects are written to a client.
 enum class Encoding : uint8_t { kJson, kProto };
 
-/// One stored object, decoded once and shared by every reader, with its encodings made at first need and kept.
-/// Immutable to the outside; thread-safe.
+/// One stored object, decoded once and shared by every reader. An encoding is kept from the second time on that
+/// somebody asks for it: most objects are read as bytes once, by whoever made them. Immutable to the outside;
+/// thread-safe.
 class CachedObject {
  public:
   /// `object` is in its storage version and carries `revision` as its resourceVersion.
-  CachedObject(std::string key, store::Revision revision, api::Object object);
+  CachedObject(std::string key, store::Revision revision, const api::Object& object);
   ~CachedObject();
   CachedObject(const CachedObject&) = delete;
   CachedObject& operator=(const CachedObject&) = delete;
 
   const std::string& key() const { return key_; }
   store::Revision revision() const { return revision_; }
-  const api::Object& object() const { return object_; }
-  const api::metav1::ObjectMeta& metadata() const { return object_.metadata(); }
+  const api::Object& object() const { return object_.get(); }
+  const api::metav1::ObjectMeta& metadata() const { return object().metadata(); }
 
   /// The object in version `type`, without what differs between a single object and a list's item:
   /// JSON from its third member on (`"metadata":{…}…}`: neither the brace, kind and apiVersion before it), or the
@@ -37,23 +38,28 @@ class CachedObject {
   /// are converted.
   Result<SharedBytes> body(const api::TypeInfo& type, Encoding encoding) const;
 
+  /// Forgets what `body` kept, when the object has been replaced.
+  void drop_encodings() const;
+
   /// The object in version `type`: a reference to the stored one, or a conversion kept in `converted`.
   Result<const api::Object*> as_version(const api::TypeInfo& type, api::Object& converted) const;
 
  private:
-  struct OtherVersion {
-    const api::TypeInfo* type;
-    Encoding encoding;
-    SharedBytes body;
+  /// Made with the first body that is kept.
+  struct Encodings {
+    SharedBytes json;
+    SharedBytes proto;
+    const api::TypeInfo* other_type = nullptr;  ///< The last other version asked for.
+    Encoding other_encoding{};
+    SharedBytes other;
   };
 
   const std::string key_;
   const store::Revision revision_;
-  const api::Object object_;
-  mutable std::mutex mutex_;
-  mutable SharedBytes json_;
-  mutable SharedBytes proto_;
-  mutable std::unique_ptr<OtherVersion> other_;  ///< The last other version asked for.
+  const api::CompactObject object_;
+  mutable std::unique_ptr<Encodings> encodings_;
+  mutable bool json_asked_ = false;
+  mutable bool proto_asked_ = false;
 };
 
 using CachedPointer = std::shared_ptr<const CachedObject>;

@@ -20,6 +20,11 @@ using namespace std::chrono_literals;
 constexpr size_t kRecentMost = 4000;
 constexpr size_t kRecentLeast = 100;
 constexpr size_t kRecentBytes = 16 << 20;
+/// What a remembered change costs: the change itself and the object it replaced, which is several times its encoding.
+constexpr size_t kChangeBytes = 200;
+constexpr size_t kBytesDecoded = 5;
+constexpr size_t kTypicalObject = 500;
+constexpr size_t kKeptSnapshots = 4;
 constexpr Duration kRecentAge = 5min;
 constexpr Duration kBookmarkInterval = 1min;
 /// Real time: a safety net against a store that never answers, not part of the model's time.
@@ -37,7 +42,7 @@ CachedPointer Change::tombstone() const {
   std::call_once(made_, [this] {
     api::Object last = before->object().clone();
     last.metadata().resource_version = std::to_string(revision);
-    tombstone_ = std::make_shared<const CachedObject>(before->key(), revision, std::move(last));
+    tombstone_ = std::make_shared<const CachedObject>(before->key(), revision, last);
   });
   return tombstone_;
 }
@@ -52,7 +57,8 @@ class ResourceCache::PendingWrite {
     std::scoped_lock lock(mutex_);
     if (!result_) {
       object_.metadata().resource_version = std::to_string(revision);
-      result_ = std::make_shared<const CachedObject>(std::move(key_), revision, std::move(object_));
+      result_ = std::make_shared<const CachedObject>(std::move(key_), revision, object_);
+      object_ = {};
     }
     return result_;
   }
@@ -133,7 +139,6 @@ Status ResourceCache::load() {
     if (CachedPointer object = decode(entry)) tree_ = tree_.with(std::move(object));
   }
   revision_ = changed_ = forgotten_ = range.revision;
-  forgotten_tree_ = tree_;
   TRY_ASSIGN(watch_, options_.store->watch(prefix_, end, range.revision, sink_));
   return {};
 }
@@ -152,7 +157,7 @@ CachedPointer ResourceCache::decode(const store::KeyValue& entry) {
     return nullptr;
   }
   object->metadata().resource_version = std::to_string(entry.mod_revision);
-  return std::make_shared<const CachedObject>(entry.key, entry.mod_revision, std::move(*object));
+  return std::make_shared<const CachedObject>(entry.key, entry.mod_revision, *object);
 }
 
 void ResourceCache::apply(store::Event event) {
@@ -160,22 +165,20 @@ void ResourceCache::apply(store::Event event) {
   auto change = std::make_shared<Change>();
   change->revision = event.entry.mod_revision;
   change->before = tree_.find(event.entry.key);
-  change->bytes = 400;
+  change->bytes = kChangeBytes;
   if (event.type == store::Event::Type::kPut) {
     change->after = decode(event.entry);
-    change->bytes += 4 * event.entry.value->size();
   }
-  if (change->after) {
-    change->tree = tree_.with(change->after);
-  } else {
-    change->tree = tree_.without(event.entry.key);
+  if (change->before) {
+    change->bytes += kBytesDecoded * (change->after ? event.entry.value->size() : kTypicalObject);
   }
+  ObjectTree tree = change->after ? tree_.with(change->after) : tree_.without(event.entry.key);
   change->at = options_.clock->monotonic();
 
   WatcherIndex::List concerned;
   {
     std::scoped_lock lock(mutex_);
-    tree_ = change->tree;
+    std::swap(tree_, tree);  // the old one goes after the lock
     revision_ = std::max(revision_, change->revision);
     if (change->before || change->after) {
       changed_ = change->revision;
@@ -206,16 +209,17 @@ void ResourceCache::apply(store::Event event) {
 }
 
 void ResourceCache::remember(ChangePointer change) {
+  if (change->before) change->before->drop_encodings();
   recent_bytes_ += change->bytes;
   Duration oldest = change->at - kRecentAge;
   recent_.push_back(std::move(change));
   while (recent_.size() > kRecentMost || recent_bytes_ > kRecentBytes ||
          (recent_.size() > kRecentLeast && recent_.front()->at < oldest)) {
     forgotten_ = recent_.front()->revision;
-    forgotten_tree_ = recent_.front()->tree;
     recent_bytes_ -= recent_.front()->bytes;
     recent_.pop_front();
   }
+  std::erase_if(asked_, [&](const Snapshot& each) { return each.revision < forgotten_; });
 }
 
 void ResourceCache::progress(store::Revision revision) {
@@ -313,13 +317,27 @@ Result<ResourceCache::Snapshot> ResourceCache::not_older_than(store::Revision re
 }
 
 std::optional<ResourceCache::Snapshot> ResourceCache::at(store::Revision revision) const {
+  ObjectTree tree;
+  std::vector<ChangePointer> later;
+  {
+    std::scoped_lock lock(mutex_);
+    if (revision < forgotten_) return std::nullopt;
+    auto first =
+        std::upper_bound(recent_.begin(), recent_.end(), revision,
+                         [](store::Revision asked, const ChangePointer& each) { return asked < each->revision; });
+    if (first == recent_.end()) return Snapshot{tree_, revision};
+    for (const Snapshot& known : asked_) {
+      if (known.revision == revision) return known;
+    }
+    tree = tree_;
+    later.assign(first, recent_.end());
+  }
+  for (auto change = later.rbegin(); change != later.rend(); ++change) {
+    tree = (*change)->before ? tree.with((*change)->before) : tree.without((*change)->key());
+  }
   std::scoped_lock lock(mutex_);
-  if (revision < forgotten_) return std::nullopt;
-  auto later =
-      std::upper_bound(recent_.begin(), recent_.end(), revision,
-                       [](store::Revision asked, const ChangePointer& each) { return asked < each->revision; });
-  if (later == recent_.begin()) return Snapshot{forgotten_tree_, revision};
-  return Snapshot{(*std::prev(later))->tree, revision};
+  if (asked_.size() == kKeptSnapshots) asked_.pop_front();
+  return asked_.emplace_back(Snapshot{std::move(tree), revision});
 }
 
 // Writing.

@@ -24,7 +24,6 @@ struct Change {
   store::Revision revision = 0;
   CachedPointer before;  ///< Null when the object was created.
   CachedPointer after;   ///< Null when it was deleted.
-  ObjectTree tree;       ///< Everything, right after the change.
   Duration at{};         ///< Monotonic.
   size_t bytes = 0;      ///< Estimate of what keeping it costs.
 
@@ -73,6 +72,7 @@ class ResourceCache : public std::enable_shared_from_this<ResourceCache> {
   /// At least as new as `revision`; after three seconds a Timeout in upstream's words, "Too large resource version".
   Result<Snapshot> not_older_than(store::Revision revision);
   /// As it was at `revision`, or nothing when that is older than what is remembered (the store may still know).
+  /// Worked out from the newest state by taking changes back, and kept for the next page of the same list.
   std::optional<Snapshot> at(store::Revision revision) const;
   store::Revision changed_at() const;
 
@@ -131,7 +131,7 @@ class ResourceCache : public std::enable_shared_from_this<ResourceCache> {
   store::Revision forgotten_ = 0;     ///< Changes up to here are not remembered.
   std::deque<ChangePointer> recent_;  ///< In order.
   size_t recent_bytes_ = 0;
-  ObjectTree forgotten_tree_;  ///< As of forgotten_.
+  mutable std::deque<Snapshot> asked_;  ///< The last that `at` gave out.
   bool broken_ = false;
   std::unordered_map<const std::string*, std::shared_ptr<PendingWrite>> pending_;
   std::unique_ptr<WatcherIndex> watchers_;

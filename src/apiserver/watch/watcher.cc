@@ -4,14 +4,14 @@
 
 namespace trireme::apiserver {
 
-const SharedBytes* FrameCache::find(std::string_view format, std::string_view event) const {
+const Frame* FrameCache::find(std::string_view format, std::string_view event) const {
   for (const Entry& entry : entries_) {
     if (entry.event == event && entry.format == format) return &entry.frame;
   }
   return nullptr;
 }
 
-void FrameCache::add(std::string_view format, std::string_view event, SharedBytes frame) {
+void FrameCache::add(std::string_view format, std::string_view event, Frame frame) {
   entries_.push_back({format, event, std::move(frame)});
 }
 
@@ -54,9 +54,10 @@ bool Watcher::in_scope(const CachedPointer& object) const {
   return !options_.selects || options_.selects(object->object());
 }
 
-size_t Watcher::send(SharedBytes frame) {
+size_t Watcher::send(Frame frame) {
   unsigned drains = drains_;
-  size_t waiting = options_.exchange->write(std::move(frame));
+  size_t waiting = frame.bytes ? options_.exchange->write(std::move(frame.bytes))
+                               : options_.exchange->write_local(std::move(frame.part));
   if (waiting > kQueueLimit) {
     full_ = true;
     // Drained since: the callback may have come before `full_` was there to be seen.
@@ -74,13 +75,13 @@ void Watcher::send_change(const Change& change, FrameCache& frames) {
   bool special = first_ && format.first_differs();
   first_ = false;
   if (!special) {
-    if (const SharedBytes* made = frames.find(format.identity(), event)) {
+    if (const Frame* made = frames.find(format.identity(), event)) {
       send(*made);
       return;
     }
   }
   CachedPointer shown = is ? change.after : change.tombstone();
-  Result<SharedBytes> frame = format.frame(event, *shown, special);
+  Result<Frame> frame = format.frame(event, shown, special);
   if (!frame.ok()) return close(frame.status());
   if (!special) frames.add(format.identity(), event, *frame);
   send(std::move(*frame));
@@ -121,7 +122,7 @@ void Watcher::expire() {
 
 void Watcher::close(const Status& status) {
   if (closed_.exchange(true)) return;
-  if (!status.ok()) options_.exchange->write(options_.format->error(status));
+  if (!status.ok()) send(options_.format->error(status));
   options_.exchange->finish();
   if (options_.on_end) options_.on_end();
   if (auto cache = cache_.lock()) cache->remove_watcher(this);
@@ -144,7 +145,7 @@ void Watcher::pump_once(ResourceCache& cache) {
     if (initial_) {
       if (const CachedPointer* object = initial_->next()) {
         if (!in_scope(*object)) continue;
-        auto frame = options_.format->frame("ADDED", **object, std::exchange(first_, false));
+        auto frame = options_.format->frame("ADDED", *object, std::exchange(first_, false));
         if (!frame.ok()) return close(frame.status());
         send(std::move(*frame));
       } else {

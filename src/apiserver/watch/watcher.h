@@ -17,6 +17,12 @@
 
 namespace trireme::apiserver {
 
+/// One event as a watcher's client takes it: bytes, or for a client in this process the object itself.
+struct Frame {
+  SharedBytes bytes;
+  net::LocalPart part;  ///< When there are no bytes.
+};
+
 /// Turns objects into what one kind of client reads. Watchers with the same format share encoded frames.
 class WatchFormat {
  public:
@@ -24,10 +30,10 @@ class WatchFormat {
   /// Two formats with the same identity produce the same bytes.
   virtual std::string_view identity() const = 0;
   /// The whole frame of an event. `first` is true for the first of a watch (a Table then has its columns).
-  virtual Result<SharedBytes> frame(std::string_view event, const CachedObject& object, bool first) const = 0;
+  virtual Result<Frame> frame(std::string_view event, const CachedPointer& object, bool first) const = 0;
   /// A BOOKMARK at `revision`; `initial_end` marks the end of the initial events.
-  virtual SharedBytes bookmark(store::Revision revision, bool initial_end) const = 0;
-  virtual SharedBytes error(const Status& status) const = 0;
+  virtual Frame bookmark(store::Revision revision, bool initial_end) const = 0;
+  virtual Frame error(const Status& status) const = 0;
   /// Whether the first frame differs from later ones.
   virtual bool first_differs() const { return false; }
 };
@@ -35,14 +41,14 @@ class WatchFormat {
 /// Frames of one change, encoded once for all watchers that want them.
 class FrameCache {
  public:
-  const SharedBytes* find(std::string_view format, std::string_view event) const;
-  void add(std::string_view format, std::string_view event, SharedBytes frame);
+  const Frame* find(std::string_view format, std::string_view event) const;
+  void add(std::string_view format, std::string_view event, Frame frame);
 
  private:
   struct Entry {
     std::string_view format;
     std::string_view event;
-    SharedBytes frame;
+    Frame frame;
   };
   std::vector<Entry> entries_;
 };
@@ -92,7 +98,7 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   void pump(ResourceCache& cache);
   void pump_once(ResourceCache& cache);
   void send_change(const Change& change, FrameCache& frames);
-  size_t send(SharedBytes frame);
+  size_t send(Frame frame);
   bool in_scope(const CachedPointer& object) const;
 
   static constexpr size_t kQueueLimit = 1 << 20;  ///< Bytes waiting in the exchange.

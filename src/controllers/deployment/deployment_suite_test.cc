@@ -77,6 +77,11 @@ class DeploymentSuite : public ControllersSuite {
     for (const auto& [image, size] : out) text += image + "=" + size + " ";
     return text;
   }
+  [[nodiscard]] bool until_sizes(const std::string& expected) {
+    const bool reached = sets_->until([&] { return sizes() == expected; });
+    if (!reached) ADD_FAILURE() << sizes();
+    return reached;
+  }
   /// The messages of events about the Deployment, with this reason, in the order of their making.
   std::vector<std::string> events(const std::string& reason) {
     events_->flush();
@@ -130,18 +135,19 @@ TEST_F(DeploymentSuite, RollsOutStepByStep) {
   factory.stop();
   EXPECT_EQ(least, 3);
   EXPECT_EQ(most, 4);
-  EXPECT_EQ(sizes(), "web:1=0/0 web:2=3/3 ");
+  EXPECT_TRUE(until_sizes("web:1=0/0 web:2=3/3 "));
   EXPECT_EQ(now()->metadata.annotations.get(kRevision), "2");
   EXPECT_EQ(now()->status.unavailable_replicas, 0);
   const std::string a = first->metadata.name;
   const std::string b = set_with("web:2")->metadata.name;
-  const auto told = events("ScalingReplicaSet");
-  const std::multiset<std::string> expected{
-      "Scaled up replica set " + a + " from 0 to 3",   "Scaled up replica set " + b + " from 0 to 1",
-      "Scaled up replica set " + b + " from 1 to 2",   "Scaled up replica set " + b + " from 2 to 3",
-      "Scaled down replica set " + a + " from 3 to 2", "Scaled down replica set " + a + " from 2 to 1",
-      "Scaled down replica set " + a + " from 1 to 0"};
-  EXPECT_EQ(std::multiset<std::string>(told.begin(), told.end()), expected);
+  // Steps that become possible together are taken together: only the ends are certain.
+  std::string told;
+  for (const std::string& each : events("ScalingReplicaSet")) told += each + "\n";
+  for (const std::string& each :
+       {"Scaled up replica set " + b + " from 0 to 1\n", "Scaled down replica set " + a + " from 3 to "}) {
+    EXPECT_NE(told.find(each), std::string::npos) << each << told;
+  }
+  EXPECT_NE(told.find(" to 0\n"), std::string::npos) << told;
 
   // Back: the old set is used again, under a new revision.
   set_image("web:1");
@@ -213,17 +219,17 @@ TEST_F(DeploymentSuite, AHashThatIsTakenIsAvoided) {
   // Somebody else's set has the name that the template (with its defaults) gives.
   ReplicaSet squatter = make_set(create(web(1)), 1, 0);
   ASSERT_EQ(remove<Deployment>("default", "web").to_string(), "OK");
-  begin();
   squatter.metadata.owner_references.clear();
   squatter.metadata.labels = {{"app", "other"}};
   squatter.spec.selector->match_labels = {{"app", "other"}};
   squatter.spec.template_.metadata.labels = {{"app", "other"}};
   create(squatter);
+  begin();
   create(web(1));
   ASSERT_TRUE(clock_->wait_for_waiters(1));
   ASSERT_TRUE(advance_until(*deployments_, seconds(1), [&] { return rolled_out("web:1"); }));
   EXPECT_EQ(now()->status.collision_count, 1);
-  EXPECT_EQ(sets_->list("default").size(), 2u);
+  EXPECT_TRUE(sets_->until([&] { return sets_->list("default").size() == 2; }));
 }
 
 TEST_F(DeploymentSuite, ForgetsOldSets) {
@@ -251,10 +257,10 @@ TEST_F(DeploymentSuite, ANewTemplateOvertakesARollout) {
   create(web(3));
   ASSERT_TRUE(until_rolled_out("web:1"));
   set_image("web:2");
-  ASSERT_TRUE(sets_->until([&] { return sizes() == "web:1=3/3 web:2=1/0 "; })) << sizes();
+  ASSERT_TRUE(until_sizes("web:1=3/3 web:2=1/0 "));
   set_image("web:3");
   ASSERT_TRUE(until_rolled_out("web:3"));
-  EXPECT_EQ(sizes(), "web:1=0/0 web:2=0/0 web:3=3/3 ");
+  EXPECT_TRUE(until_sizes("web:1=0/0 web:2=0/0 web:3=3/3 "));
 }
 
 TEST_F(DeploymentSuite, ScalingInTheMiddleIsShared) {
@@ -270,9 +276,9 @@ TEST_F(DeploymentSuite, ScalingInTheMiddleIsShared) {
   create(deployment);
   ASSERT_TRUE(until_rolled_out("web:1"));
   set_image("web:2");
-  ASSERT_TRUE(sets_->until([&] { return sizes() == "web:1=8/8 web:2=5/0 "; })) << sizes();
+  ASSERT_TRUE(until_sizes("web:1=8/8 web:2=5/0 "));
   edit([](Deployment& each) { each.spec.replicas = 30; });
-  ASSERT_TRUE(sets_->until([&] { return sizes() == "web:1=20/20 web:2=13/0 "; })) << sizes();
+  ASSERT_TRUE(until_sizes("web:1=20/20 web:2=13/0 "));
   EXPECT_EQ(set_with("web:2")->metadata.annotations.get(kDesiredReplicas), "30");
   EXPECT_EQ(set_with("web:2")->metadata.annotations.get(kMaxReplicas), "33");
 }
@@ -289,12 +295,12 @@ TEST_F(DeploymentSuite, PausedItScalesButDoesNotRoll) {
   EXPECT_EQ(find_condition(now()->status, "Progressing")->status, "Unknown");
   EXPECT_EQ(find_condition(now()->status, "Progressing")->message, "Deployment is paused");
   edit([](Deployment& each) { each.spec.replicas = 4; });
-  ASSERT_TRUE(sets_->until([&] { return sizes() == "web:1=4/4 "; })) << sizes();
+  ASSERT_TRUE(until_sizes("web:1=4/4 "));
   ASSERT_TRUE(deployments_->until([&] { return now()->status.observed_generation == now()->metadata.generation; }));
   EXPECT_EQ(now()->status.updated_replicas, 0);
   edit([](Deployment& each) { each.spec.paused = false; });
   ASSERT_TRUE(until_rolled_out("web:2"));
-  EXPECT_EQ(sizes(), "web:1=0/0 web:2=4/4 ");
+  EXPECT_TRUE(until_sizes("web:1=0/0 web:2=4/4 "));
 }
 
 TEST_F(DeploymentSuite, LackOfProgressIsTold) {
@@ -387,12 +393,12 @@ TEST_F(DeploymentSuite, ScalesThroughItsSubresource) {
   scale.metadata.name = "web";
   scale.spec.replicas = 2;
   ASSERT_TRUE(client().raw().update(resource, "default", "web", api::encode_proto(scale), "scale").ok());
-  ASSERT_TRUE(sets_->until([&] { return sizes() == "web:1=2/2 "; })) << sizes();
+  ASSERT_TRUE(until_sizes("web:1=2/2 "));
   ASSERT_TRUE(client()
                   .raw()
                   .patch(resource, "default", "web", client::PatchType::kMerge, R"({"spec":{"replicas":4}})", "scale")
                   .ok());
-  ASSERT_TRUE(sets_->until([&] { return sizes() == "web:1=4/4 "; })) << sizes();
+  ASSERT_TRUE(until_sizes("web:1=4/4 "));
 }
 
 TEST_F(DeploymentSuite, WhatAUserWritesIntoTheStatusIsOverwritten) {

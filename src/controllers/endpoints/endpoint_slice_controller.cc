@@ -26,7 +26,7 @@ std::string service_of(const EndpointSlice& slice) {
 }  // namespace
 
 EndpointSliceController::EndpointSliceController(const ControllerContext& context)
-    : Controller(context, "endpointslice-controller", 2),
+    : Controller(context, "endpointslice-controller", context.options.concurrent_service_endpoint_syncs),
       services_(context.informers->informer<Service>()),
       pods_(context.informers->informer<Pod>()),
       nodes_(context.informers->informer<Node>()),

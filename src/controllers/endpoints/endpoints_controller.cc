@@ -90,7 +90,7 @@ bool truncate_subsets(std::vector<EndpointSubset>& subsets, size_t limit) {
 }
 
 EndpointsController::EndpointsController(const ControllerContext& context)
-    : Controller(context, "endpoints-controller", 2),
+    : Controller(context, "endpoints-controller", context.options.concurrent_endpoint_syncs),
       services_(context.informers->informer<Service>()),
       pods_(context.informers->informer<Pod>()),
       endpoints_(context.informers->informer<Endpoints>()),

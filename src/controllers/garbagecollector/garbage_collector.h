@@ -1,8 +1,9 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
-#include <set>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,41 +17,62 @@ namespace trireme::controllers {
 /// foreground waits for the dependents that block it; one that is deleted with "orphan" lets them go first.
 /// https://kubernetes.io/docs/concepts/architecture/garbage-collection/
 ///
-/// Follows every resource that can be listed, watched and deleted, events aside: of each object the metadata only, cut
-/// down to what decides, or the typed informer that another controller has anyway. Keys are ObjectPlaces.
+/// Follows every resource that can be listed, watched and deleted, events aside, and looks for further ones when custom
+/// resources or aggregated APIs change: the objects that the informers have anyway, or of each the metadata only. Keys
+/// are UIDs.
 class GarbageCollector final : public Controller {
  public:
   explicit GarbageCollector(const ControllerContext& context);
   Result<Outcome> reconcile(const std::string& key) override;
+  /// Asks what else the server serves.
+  void begin() override;
 
  private:
   using Metadata = api::metav1::ObjectMeta;
+  using Reference = api::metav1::OwnerReference;
+  struct Followed {
+    const api::ResourceInfo* resource;
+    std::shared_ptr<client::Reflector> reflector;
+  };
+  /// What is known of the owner that a reference names.
+  enum class Presence { kSolid, kWaiting, kOrphaning, kAbsent };
   struct Owners {
     std::vector<std::string> solid;  ///< UIDs.
     std::vector<std::string> dangling;
     std::vector<std::string> waiting;
+    bool unseen = false;   ///< An owner is there that no watch has shown yet.
+    bool invalid = false;  ///< A reference that no owner can answer to: nothing may be done.
   };
 
-  void follow(size_t resource);
-  void on_change(size_t resource, const Metadata* before, const Metadata* after);
+  void follow(const api::ResourceInfo& resource);
+  const Followed& followed(size_t resource) const;
+  Status discover();
+  void on_change(size_t resource, const MetadataPointer& before, const MetadataPointer& after);
   void enqueue_dependents(const std::string& uid);
-  /// The object as the cache has it; null when it is gone or another by now.
-  std::shared_ptr<const Metadata> cached(const ObjectPlace& place) const;
+  /// An owner that waits for its dependents has one less that holds it up.
+  void release_owner(const std::string& uid);
+  /// Whether the object that a watch has shown under the reference's UID is the one that `dependent` names.
+  bool names(const Reference& reference, const Metadata& dependent, const Observed& owner) const;
+  void report_other_namespace(const Observed& dependent, const Reference& reference, const Observed& owner);
 
-  Result<Owners> classify(const ObjectPlace& place, const Metadata& metadata);
-  /// Asks the server whether an owner exists that no watch has shown yet.
-  Result<bool> exists(const ObjectPlace& dependent, const api::metav1::OwnerReference& owner);
-  Status collect(const ObjectPlace& place, const Metadata& metadata);
-  Status finish_foreground(const ObjectPlace& place);
-  Status orphan(const ObjectPlace& place, const Metadata& metadata);
-  /// The dependents the watches have shown, and those that the server lists of kinds whose watch lags behind the owner:
-  /// one that is missed here would be deleted as soon as the owner is gone.
-  Result<std::set<ObjectPlace>> all_dependents(const ObjectPlace& place, const Metadata& metadata);
+  /// Without asking the server; nothing when only that can tell.
+  std::optional<Presence> known(const Metadata& dependent, const Reference& reference);
+  Result<Owners> classify(const Observed& object);
+  Status look_up(const Metadata& dependent, const Reference& reference, Owners& owners);
+  Result<Outcome> collect(const Observed& object);
+  Status remove(const Observed& object, const std::string& policy, const std::string& version);
+  Status finish_foreground(const Observed& object);
+  Status orphan(const Observed& owner);
+  /// Dependents of kinds whose watch lags behind the owner, as the server lists them: one that is missed would be
+  /// deleted as soon as the owner is gone.
+  Result<std::vector<Observed>> unseen_dependents(const Observed& owner);
   /// Reads the metadata anew, lets `change` edit owner references and finalizers, and writes them if it says so.
-  Status edit(const ObjectPlace& place, const std::function<bool(Metadata&)>& change);
+  Status edit(const Observed& object, const std::function<bool(Metadata&)>& change);
 
-  std::vector<const api::ResourceInfo*> resources_;
-  std::vector<std::shared_ptr<client::Reflector>> reflectors_;
+  client::EventRecorder events_;
+  mutable std::mutex mutex_;
+  std::deque<Followed> followed_;  ///< Only grows; entries never move.
+  std::deque<api::ResourceInfo> discovered_;
   OwnerGraph graph_;
 };
 

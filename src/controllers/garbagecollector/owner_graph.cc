@@ -1,89 +1,126 @@
 #include "controllers/garbagecollector/owner_graph.h"
 
 #include <algorithm>
-#include <charconv>
 
 namespace trireme::controllers {
 
-std::string ObjectPlace::to_key() const { return std::to_string(resource) + "|" + ns + "|" + name + "|" + uid; }
+using api::metav1::ObjectMeta;
+using api::metav1::OwnerReference;
 
-std::optional<ObjectPlace> ObjectPlace::from_key(std::string_view key) {
-  ObjectPlace place;
-  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), place.resource);
-  if (error != std::errc()) return std::nullopt;
-  key.remove_prefix(static_cast<size_t>(end - key.data()));
-  for (std::string* part : {&place.ns, &place.name, &place.uid}) {
-    if (!key.starts_with('|')) return std::nullopt;
-    key.remove_prefix(1);
-    const size_t length = std::min(key.find('|'), key.size());
-    *part = key.substr(0, length);
-    key.remove_prefix(length);
-  }
-  return place;
-}
-
-bool has_finalizer(const api::metav1::ObjectMeta& metadata, std::string_view finalizer) {
+bool has_finalizer(const ObjectMeta& metadata, std::string_view finalizer) {
   return std::ranges::find(metadata.finalizers, finalizer) != metadata.finalizers.end();
 }
 
-bool deletes_dependents(const api::metav1::ObjectMeta& metadata) {
+bool deletes_dependents(const ObjectMeta& metadata) {
   return metadata.deletion_timestamp && has_finalizer(metadata, api::metav1::kFinalizerDeleteDependents);
 }
 
-bool orphans_dependents(const api::metav1::ObjectMeta& metadata) {
+bool orphans_dependents(const ObjectMeta& metadata) {
   return metadata.deletion_timestamp && has_finalizer(metadata, api::metav1::kFinalizerOrphanDependents);
 }
 
-void OwnerGraph::update(const ObjectPlace& place, const api::metav1::ObjectMeta* metadata_before,
-                        const api::metav1::ObjectMeta& metadata) {
-  const std::lock_guard lock(mutex_);
-  present_[place.uid] = deletes_dependents(metadata);
-  if (metadata_before) {
-    for (const auto& owner : metadata_before->owner_references) {
-      const auto found = dependents_.find(owner.uid);
-      if (found == dependents_.end()) continue;
-      found->second.erase(place);
-      if (found->second.empty()) dependents_.erase(found);
-    }
+bool blocks(const ObjectMeta& dependent, std::string_view owner_uid) {
+  return std::ranges::any_of(dependent.owner_references, [&](const OwnerReference& owner) {
+    return owner.uid == owner_uid && owner.block_owner_deletion.value_or(false);
+  });
+}
+
+void OwnerGraph::link(Node& node) {
+  for (const OwnerReference& reference : node.metadata->owner_references) {
+    const auto owner = owners_.try_emplace(reference.uid).first;
+    auto& dependents = owner->second.dependents;
+    node.owners.push_back({owner->first, &owner->second, dependents.size()});
+    dependents.push_back({&node, node.owners.size() - 1});
   }
-  for (const auto& owner : metadata.owner_references) dependents_[owner.uid].insert(place);
+  node.owners.shrink_to_fit();
 }
 
-void OwnerGraph::remove(const ObjectPlace& place, const api::metav1::ObjectMeta& metadata) {
-  const std::lock_guard lock(mutex_);
-  present_.erase(place.uid);
-  absent_[place.uid] = true;
-  for (const auto& owner : metadata.owner_references) {
-    const auto found = dependents_.find(owner.uid);
-    if (found == dependents_.end()) continue;
-    found->second.erase(place);
-    if (found->second.empty()) dependents_.erase(found);
+void OwnerGraph::unlink(Node& node) {
+  for (const Edge& edge : node.owners) {
+    // The last one takes the free place.
+    auto& dependents = edge.owner->dependents;
+    const Owner::Place moved = dependents.back();
+    dependents[edge.place] = moved;
+    moved.dependent->owners[moved.edge].place = edge.place;
+    dependents.pop_back();
+    if (dependents.empty()) owners_.erase(std::string(edge.uid));
   }
+  node.owners.clear();
 }
 
-OwnerGraph::Presence OwnerGraph::presence(const std::string& uid) {
+void OwnerGraph::update(size_t resource, MetadataPointer metadata) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = present_.find(uid); found != present_.end()) {
-    return found->second ? Presence::kWaiting : Presence::kSolid;
+  const std::string_view uid = metadata->uid;
+  const auto found = nodes_.find(uid);
+  if (found == nodes_.end()) {
+    Node& node = nodes_[uid];
+    node.resource = resource;
+    node.metadata = std::move(metadata);
+    link(node);
+    return;
   }
-  return absent_.contains(uid) ? Presence::kAbsent : Presence::kUnknown;
+  const bool same = std::ranges::equal(found->second.metadata->owner_references, metadata->owner_references, {},
+                                       &OwnerReference::uid, &OwnerReference::uid);
+  if (!same) unlink(found->second);
+  // The key must stand in the new metadata before the old one goes; the node keeps its place in memory.
+  auto node = nodes_.extract(found);
+  node.key() = uid;
+  node.mapped().metadata = std::move(metadata);
+  Node& kept = nodes_.insert(std::move(node)).position->second;
+  if (!same) link(kept);
 }
 
-void OwnerGraph::set_absent(const std::string& uid) {
+void OwnerGraph::remove(const std::string& uid) {
   const std::lock_guard lock(mutex_);
-  if (!present_.contains(uid)) absent_[uid] = true;
+  const auto found = nodes_.find(uid);
+  if (found == nodes_.end()) return;
+  unlink(found->second);
+  nodes_.erase(found);
 }
 
-std::vector<ObjectPlace> OwnerGraph::dependents(const std::string& owner_uid) const {
+std::optional<Observed> OwnerGraph::find(std::string_view uid) const {
   const std::lock_guard lock(mutex_);
-  const auto found = dependents_.find(owner_uid);
-  if (found == dependents_.end()) return {};
-  return {found->second.begin(), found->second.end()};
+  const auto found = nodes_.find(uid);
+  if (found == nodes_.end()) return std::nullopt;
+  return Observed{found->second.resource, found->second.metadata};
 }
 
-bool OwnerGraph::has_dependents(const std::string& owner_uid) const {
+std::vector<Observed> OwnerGraph::dependents(const std::string& owner_uid) const {
   const std::lock_guard lock(mutex_);
-  return dependents_.contains(owner_uid);
+  std::vector<Observed> out;
+  const auto found = owners_.find(owner_uid);
+  if (found == owners_.end()) return out;
+  out.reserve(found->second.dependents.size());
+  for (const auto& [node, edge] : found->second.dependents) out.push_back({node->resource, node->metadata});
+  return out;
+}
+
+std::optional<Observed> OwnerGraph::any_dependent(const std::string& owner_uid) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = owners_.find(owner_uid);
+  if (found == owners_.end()) return std::nullopt;
+  const Node& node = *found->second.dependents.front().dependent;
+  return Observed{node.resource, node.metadata};
+}
+
+std::optional<Observed> OwnerGraph::blocking_dependent(const std::string& owner_uid) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = owners_.find(owner_uid);
+  if (found == owners_.end()) return std::nullopt;
+  for (const auto& [node, edge] : found->second.dependents) {
+    if (blocks(*node->metadata, owner_uid)) return Observed{node->resource, node->metadata};
+  }
+  return std::nullopt;
+}
+
+bool OwnerGraph::absent(const std::string& owner) {
+  const std::lock_guard lock(mutex_);
+  return absent_.contains(owner) && absent_[owner];
+}
+
+void OwnerGraph::set_absent(const std::string& owner) {
+  const std::lock_guard lock(mutex_);
+  absent_[owner] = true;
 }
 
 }  // namespace trireme::controllers

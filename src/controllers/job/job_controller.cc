@@ -32,24 +32,6 @@ api::LabelSelector selector_of(const Job& job) {
   return parsed.ok() ? std::move(*parsed) : api::LabelSelector::nothing();
 }
 
-/// Adds the finalizer; together with the owner when the pod is adopted.
-std::string tracking_patch(const api::corev1::Pod& pod, const api::corev1::ObjectReference* owner) {
-  api::Value patch = api::Value::object();
-  if (owner != nullptr) {
-    api::Value reference = api::Value::object();
-    reference["apiVersion"] = owner->api_version;
-    reference["kind"] = owner->kind;
-    reference["name"] = owner->name;
-    reference["uid"] = owner->uid;
-    reference["controller"] = true;
-    reference["blockOwnerDeletion"] = true;
-    patch["metadata"]["ownerReferences"] = api::Value::Array{std::move(reference)};
-  }
-  patch["metadata"]["finalizers"] = api::Value::Array{api::Value(kJobTrackingFinalizer)};
-  patch["metadata"]["uid"] = pod.metadata.uid;
-  return api::to_json(patch);
-}
-
 }  // namespace
 
 JobController::JobController(const ControllerContext& context)
@@ -235,24 +217,18 @@ Result<std::vector<JobPod>> JobController::claim(const Job& job, JobMemory& memo
   return mine;
 }
 
-Result<api::corev1::Pod> JobController::adopt(const Job& job, const Pod& pod) {
-  const auto owner = client::reference_to(job);
+Result<api::corev1::Pod> JobController::patch(const Pod& pod, std::string body) {
   return client().patch<Pod>(pod.metadata.namespace_, pod.metadata.name, client::PatchType::kStrategicMerge,
-                             tracking_patch(pod, &owner));
+                             std::move(body));
+}
+
+Result<api::corev1::Pod> JobController::adopt(const Job& job, const Pod& pod) {
+  return patch(pod, tracking_patch(pod, true, adoption_patch(client::reference_to(job), pod.metadata.uid)));
 }
 
 Status JobController::release(const Job& job, const Pod& pod) {
-  api::Value removal = api::Value::object();
-  removal["$patch"] = "delete";
-  removal["uid"] = job.metadata.uid;
-  api::Value patch = api::Value::object();
-  patch["metadata"]["ownerReferences"] = api::Value::Array{std::move(removal)};
-  patch["metadata"]["uid"] = pod.metadata.uid;
-  patch["metadata"]["$deleteFromPrimitiveList/finalizers"] = api::Value::Array{api::Value(kJobTrackingFinalizer)};
-  const Status done = client()
-                          .patch<Pod>(pod.metadata.namespace_, pod.metadata.name, client::PatchType::kStrategicMerge,
-                                      api::to_json(patch))
-                          .status();
+  const Status done =
+      patch(pod, tracking_patch(pod, false, release_patch(job.metadata.uid, pod.metadata.uid))).status();
   // Gone, or another pod by now: nothing to release.
   return done.is(Reason::kNotFound) || done.is(Reason::kInvalid) ? Status() : done;
 }
@@ -260,11 +236,9 @@ Status JobController::release(const Job& job, const Pod& pod) {
 Status JobController::track_again(const JobSync& sync, JobMemory& memory) {
   for (const JobPod& pod : sync.pods) {
     if (pod.tracked || !is_active(pod)) continue;
-    const auto& meta = pod.pod->metadata;
-    const Result<Pod> changed = client().patch<Pod>(meta.namespace_, meta.name, client::PatchType::kStrategicMerge,
-                                                    tracking_patch(*pod.pod, nullptr));
+    const Result<Pod> changed = patch(*pod.pod, tracking_patch(*pod.pod, true));
     if (changed.ok()) {
-      memory.tracked_again(meta.uid);
+      memory.tracked_again(changed->metadata.uid);
       memory.wrote(*changed);
     } else if (!changed.status().is(Reason::kNotFound) && !changed.status().is(Reason::kInvalid)) {
       return changed.status();
@@ -275,10 +249,7 @@ Status JobController::track_again(const JobSync& sync, JobMemory& memory) {
 
 Status JobController::remove_finalizer(const Pod& pod) {
   const auto& meta = pod.metadata;
-  Status done =
-      client()
-          .patch<Pod>(meta.namespace_, meta.name, client::PatchType::kStrategicMerge, finalizer_removal_patch(pod))
-          .status();
+  const Status done = patch(pod, tracking_patch(pod, false)).status();
   if (done.is(Reason::kNotFound)) return {};
   if (done.is(Reason::kInvalid) || done.is(Reason::kConflict)) {
     // Perhaps the name is another pod's by now.

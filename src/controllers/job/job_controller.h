@@ -36,6 +36,7 @@ class JobController final : public Controller {
 
   std::shared_ptr<JobMemory> memory_of(const std::string& uid);
   Result<std::vector<JobPod>> claim(const Job& job, JobMemory& memory);
+  Result<Pod> patch(const Pod& pod, std::string body);
   Result<Pod> adopt(const Job& job, const Pod& pod);
   Status release(const Job& job, const Pod& pod);
   Result<Outcome> sync_job(const Job& job, JobMemory& memory);

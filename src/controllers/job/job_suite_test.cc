@@ -435,6 +435,20 @@ TEST_F(JobSuite, DeletingAJobTakesItsPodsAlong) {
   EXPECT_TRUE(pods_->until([&] { return pods_->list("default").empty(); }));
 }
 
+TEST_F(JobSuite, AJobDeletedWithoutAWordLeavesItsPods) {
+  run("job,garbagecollector");
+  create(job(2, 2));
+  ASSERT_TRUE(until_active(2));
+  EXPECT_EQ(remove<Job>("default", "work").to_string(), "OK");
+  ASSERT_TRUE(jobs_->until([&] { return job() == nullptr; }));
+  EXPECT_TRUE(pods_->until([&] {
+    return std::ranges::all_of(pods_->list("default"), [](const auto& each) {
+      return each->metadata.owner_references.empty() && !has_tracking(*each);
+    });
+  }));
+  EXPECT_EQ(active().size(), 2u);
+}
+
 TEST_F(JobSuite, SomebodyElsesJobIsLeftAlone) {
   run("job");
   Job wanted = job(1, 1);

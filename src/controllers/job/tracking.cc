@@ -47,10 +47,10 @@ bool has_tracking_finalizer(const api::corev1::Pod& pod) {
   return std::ranges::find(pod.metadata.finalizers, kJobTrackingFinalizer) != pod.metadata.finalizers.end();
 }
 
-std::string finalizer_removal_patch(const api::corev1::Pod& pod) {
-  api::Value patch = api::Value::object();
-  patch["metadata"]["$deleteFromPrimitiveList/finalizers"] = api::Value::Array{api::Value(kJobTrackingFinalizer)};
-  // Makes the patch fail when the name is another pod's by now.
+std::string tracking_patch(const api::corev1::Pod& pod, bool tracked, std::string_view base) {
+  api::Value patch = api::parse_value(base).value_or(api::Value::object());
+  const std::string_view key = tracked ? "finalizers" : "$deleteFromPrimitiveList/finalizers";
+  patch["metadata"][key] = api::Value::Array{api::Value(kJobTrackingFinalizer)};
   patch["metadata"]["uid"] = pod.metadata.uid;
   return api::to_json(patch);
 }

@@ -13,8 +13,9 @@ namespace trireme::controllers {
 inline constexpr size_t kMaxUncountedPods = 500;
 
 bool has_tracking_finalizer(const api::corev1::Pod& pod);
-/// Takes the finalizer off; null when the pod does not have it. A JSON body for a strategic merge patch.
-std::string finalizer_removal_patch(const api::corev1::Pod& pod);
+/// A strategic merge patch that puts the finalizer on, or takes it off, and does what `base` (another such patch) does.
+/// The UID in it makes it fail when the name is another pod's by now.
+std::string tracking_patch(const api::corev1::Pod& pod, bool tracked, std::string_view base = "{}");
 
 /// The UIDs of the pods that still have the finalizer.
 std::set<std::string> tracked_uids(const std::vector<JobPod>& pods);

@@ -9,7 +9,7 @@ namespace trireme::controllers {
 using api::corev1::Namespace;
 
 NamespaceController::NamespaceController(const ControllerContext& context)
-    : Controller(context, "namespace-controller", 2,
+    : Controller(context, "namespace-controller", context.options.concurrent_namespace_syncs,
                  {std::chrono::milliseconds(5), std::chrono::seconds(60), /*bucket_per_second=*/10, 100}),
       namespaces_(context.informers->informer<Namespace>()),
       pods_(context.informers->informer<api::corev1::Pod>()) {

@@ -16,11 +16,22 @@ namespace trireme::controllers {
 struct ControllerOptions {
   std::string root_ca_pem;  ///< Published to every namespace as kube-root-ca.crt (--root-ca-file).
 
+  // Workers: how many keys of a controller are worked on at the same time.
   int concurrent_rc_syncs = 5;
   int concurrent_replicaset_syncs = 5;
   int concurrent_deployment_syncs = 5;
   int concurrent_statefulset_syncs = 5;
   int concurrent_daemonset_syncs = 2;
+  int concurrent_job_syncs = 5;
+  int concurrent_cron_job_syncs = 5;
+  int concurrent_ttl_after_finished_syncs = 5;
+  int concurrent_serviceaccount_token_syncs = 5;
+  int concurrent_resource_quota_syncs = 5;
+  int concurrent_horizontal_pod_autoscaler_syncs = 5;
+  int concurrent_endpoint_syncs = 5;
+  int concurrent_service_endpoint_syncs = 5;
+  int concurrent_namespace_syncs = 10;
+  int concurrent_gc_syncs = 20;
 
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   Duration node_startup_grace_period = std::chrono::seconds(60);
@@ -30,9 +41,6 @@ struct ControllerOptions {
   int large_cluster_size_threshold = 50;
   int terminated_pod_gc_threshold = 12'500;  ///< Zero or less: never.
 
-  int concurrent_job_syncs = 5;
-  int concurrent_cron_job_syncs = 5;
-  int concurrent_ttl_after_finished_syncs = 5;
   // Certificates. Without an authority nothing is signed.
   std::string cluster_signing_certificate_pem;  ///< --cluster-signing-cert-file
   std::string cluster_signing_key_pem;          ///< --cluster-signing-key-file
@@ -40,7 +48,6 @@ struct ControllerOptions {
 
   /// Signs the tokens of secrets of type kubernetes.io/service-account-token (--service-account-private-key-file).
   std::string service_account_key_pem;
-  int concurrent_serviceaccount_token_syncs = 5;
 
   // Addresses of pods.
   bool allocate_node_cidrs = false;
@@ -49,9 +56,7 @@ struct ControllerOptions {
   int node_cidr_mask_size_ipv6 = 64;
 
   // Quota and autoscaling.
-  int concurrent_resource_quota_syncs = 5;
   Duration resource_quota_sync_period = std::chrono::minutes(5);  ///< Between full recounts.
-  int concurrent_horizontal_pod_autoscaler_syncs = 5;
   Duration horizontal_pod_autoscaler_sync_period = std::chrono::seconds(15);
   Duration horizontal_pod_autoscaler_downscale_stabilization = std::chrono::minutes(5);
   double horizontal_pod_autoscaler_tolerance = 0.1;  ///< Deviation from the target that is left alone.

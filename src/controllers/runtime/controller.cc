@@ -1,24 +1,37 @@
 #include "controllers/runtime/controller.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace trireme::controllers {
 
 Controller::Controller(const ControllerContext& context, std::string name, int workers, client::RateLimit limit)
-    : context_(context), name_(std::move(name)), workers_(workers), queue_(context.clock, limit) {}
+    : context_(context),
+      name_(std::move(name)),
+      workers_(static_cast<size_t>(std::max(workers, 1))),
+      queue_(context.clock, limit) {}
 
 Controller::~Controller() = default;
 
 void Controller::start() {
   begin();
   if (context_.single_threaded) return;
-  for (int i = 0; i < workers_; ++i) {
-    threads_.emplace_back([this](std::stop_token stop) { work(stop); });
-  }
+  const std::lock_guard lock(threads_mutex_);
+  add_worker();
+}
+
+void Controller::add_worker() {
+  if (stopping_ || threads_.size() >= workers_) return;
+  threads_.emplace_back([this](std::stop_token stop) { work(stop); });
 }
 
 void Controller::stop() {
   end();
+  {
+    const std::lock_guard lock(threads_mutex_);
+    stopping_ = true;
+  }
   for (std::jthread& thread : threads_) thread.request_stop();
   queue_.shut_down();
   threads_.clear();
@@ -34,8 +47,14 @@ bool Controller::step() {
 
 void Controller::work(std::stop_token stop) {
   while (std::optional<std::string> key = queue_.get(stop)) {
+    {
+      const std::lock_guard lock(threads_mutex_);
+      if (++busy_ == threads_.size()) add_worker();
+    }
     process(*key);
     queue_.done(*key);
+    const std::lock_guard lock(threads_mutex_);
+    --busy_;
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -50,6 +51,7 @@ class Controller {
   void enqueue(std::string key) { queue_.add(std::move(key)); }
   void enqueue_after(std::string key, Duration delay) { queue_.add_after(std::move(key), delay); }
 
+  /// Workers come with the work: there is one that waits until all are busy.
   /// With `ControllerContext::single_threaded` no worker starts: `step` does their work.
   void start();
   /// Takes one ready key and reconciles it on the caller's thread; false when none is ready.
@@ -69,14 +71,18 @@ class Controller {
 
  private:
   void work(std::stop_token stop);
+  void add_worker();
   void process(const std::string& key);
 
   ControllerContext context_;
   const std::string name_;
-  const int workers_;
+  const size_t workers_;
   ControllerCounters counters_;
   client::WorkQueue queue_;
-  std::vector<std::jthread> threads_;
+  std::mutex threads_mutex_;
+  bool stopping_ = false;
+  size_t busy_ = 0;                    ///< Workers that have a key.
+  std::vector<std::jthread> threads_;  ///< One more than were ever busy, up to `workers_`.
 };
 
 }  // namespace trireme::controllers

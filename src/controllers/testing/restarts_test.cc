@@ -128,10 +128,8 @@ class World {
         return state();
       }
     }
-    if (end) {
-      (void)until([&] { return state() == *end; });
-    }
-    settle();
+    if (end) (void)until([&] { return state() == *end; });
+    settle(end ? 1 : 3);
     return state();
   }
 
@@ -168,9 +166,10 @@ class World {
     }
     return false;
   }
-  void settle() {
+  /// Until nothing has been written for so many periods of 50 ms, in each of which the controllers' time moves on.
+  void settle(int periods) {
     uint64_t seen = bell_.rung();
-    for (int quiet = 0; quiet < 3 && std::chrono::steady_clock::now() < deadline_; ++quiet) {
+    for (int quiet = 0; quiet < periods && std::chrono::steady_clock::now() < deadline_; ++quiet) {
       if (transport_->cut()) start();
       if (!bell_.wait(seen, milliseconds(50))) {
         clock_->advance(seconds(1));

@@ -4,6 +4,7 @@
 
 #include "api/codec.h"
 #include "api/types/coordinationv1.h"
+#include "api/value.h"
 #include "base/log.h"
 
 namespace trireme::kubelet {
@@ -83,17 +84,17 @@ Status NodeAgent::register_node(const NodeFacts& facts) {
   TRY_ASSIGN(Node present, client_.get<Node>("", name_));
   uid_ = present.metadata.uid;
   reported_ = present.status;
-  bool complete = true;
-  std::string labels;
+  api::Value missing = api::Value::object();
   for (const auto& [key, value] : node_labels(facts)) {
-    auto entry = present.metadata.labels.find(key);
-    complete &= entry != present.metadata.labels.end() && entry->second == value;
-    labels += (labels.empty() ? "\"" : ",\"") + key + "\":\"" + value + "\"";  // label syntax needs no escapes
+    if (present.metadata.labels.get(key) != value) missing["labels"][key] = value;
   }
-  if (!complete) {
-    auto patched =
-        client_.patch<Node>("", name_, client::PatchType::kMerge, "{\"metadata\":{\"labels\":{" + labels + "}}}");
-    if (!patched.ok()) return patched.status();
+  for (const auto& [key, value] : node_annotations(facts)) {
+    if (present.metadata.annotations.get(key) != value) missing["annotations"][key] = value;
+  }
+  if (!missing.as_object().empty()) {
+    api::Value patch = api::Value::object();
+    patch["metadata"] = std::move(missing);
+    TRY(client_.patch<Node>("", name_, client::PatchType::kMerge, api::to_json(patch)).status());
   }
   registered_ = true;
   return report(facts, true);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/codec.h"
+#include "api/local_path.h"
 #include "base/version.h"
 
 namespace trireme::kubelet {
@@ -122,6 +123,11 @@ std::map<std::string, std::string> node_labels(const NodeFacts& facts) {
   return labels;
 }
 
+std::map<std::string, std::string> node_annotations(const NodeFacts& facts) {
+  return {{"volumes.kubernetes.io/controller-managed-attach-detach", "true"},
+          {std::string(api::kLocalPathRoot), facts.options.local_path_folder()}};
+}
+
 NodeStatus make_node_status(const NodeFacts& facts, const NodeStatus& before) {
   NodeStatus status;
   status.capacity = node_capacity(facts);
@@ -178,7 +184,7 @@ Node make_node(const NodeFacts& facts) {
   Node node;
   node.metadata.name = facts.node_name;
   for (const auto& [key, value] : node_labels(facts)) node.metadata.labels[key] = value;
-  node.metadata.annotations["volumes.kubernetes.io/controller-managed-attach-detach"] = "true";
+  for (const auto& [key, value] : node_annotations(facts)) node.metadata.annotations[key] = value;
   node.spec.provider_id = facts.options.provider_id;
   for (const std::string& text : facts.options.register_with_taints) {
     size_t colon = text.rfind(':');

@@ -36,6 +36,8 @@ api::Map<Quantity> node_capacity(const NodeFacts& facts);
 api::Map<Quantity> node_allocatable(const NodeFacts& facts);
 /// The labels that every node carries, and the administrator's.
 std::map<std::string, std::string> node_labels(const NodeFacts& facts);
+/// The annotations that every node carries.
+std::map<std::string, std::string> node_annotations(const NodeFacts& facts);
 /// Whether two statuses differ in more than heartbeat times.
 bool node_status_changed(const api::corev1::NodeStatus& a, const api::corev1::NodeStatus& b);
 

@@ -12,10 +12,6 @@ namespace {
 
 using api::Value;
 
-constexpr Duration kShortestWindow = std::chrono::seconds(1);
-constexpr Duration kUsualWindow = std::chrono::seconds(15);
-constexpr Duration kLongestWindow = std::chrono::seconds(60);
-
 Value number(uint64_t value) { return Value(static_cast<int64_t>(value)); }
 
 std::string label(const cri::StringMap& labels, std::string_view name) {
@@ -57,32 +53,12 @@ std::string escaped(std::string_view text) {
 
 }  // namespace
 
-bool StatsProvider::measure(const std::string& key, uint64_t cpu_nanoseconds, Duration at) {
-  auto [entry, added] = meters_.try_emplace(key);
-  Meter& meter = entry->second;
-  meter.seen = node_.clock->monotonic();
-  const Duration interval = at - meter.at;
-  if (added || interval > kLongestWindow || interval < Duration::zero() || cpu_nanoseconds < meter.cpu_nanoseconds) {
-    meter = {cpu_nanoseconds, at, meter.seen, std::nullopt, {}};
-    return false;
-  }
-  if (interval < kShortestWindow) return meter.nano_cores.has_value();
-  const double used = static_cast<double>(cpu_nanoseconds - meter.cpu_nanoseconds);
-  meter.nano_cores = static_cast<uint64_t>(used * 1e9 / static_cast<double>(interval.count()));
-  meter.window = interval;
-  if (interval >= kUsualWindow) {
-    meter.cpu_nanoseconds = cpu_nanoseconds;
-    meter.at = at;
-  }
-  return true;
-}
-
 Result<StatsProvider::Look> StatsProvider::look() {
   Look out;
   TRY_ASSIGN(out.containers, node_.runtime->container_stats({}));
   out.pods = pods_.pods();
   auto measured = [&](const std::string& key, uint64_t cpu_nanoseconds, Duration at) {
-    if (!measure(key, cpu_nanoseconds, at)) out.all_rates = false;
+    if (!meters_.look(key, cpu_nanoseconds, at, node_.clock->monotonic())) out.all_rates = false;
   };
   for (const cri::ContainerStats& stats : out.containers) {
     measured(stats.id, stats.cpu_usage_nanoseconds, Duration(stats.timestamp));
@@ -100,9 +76,7 @@ Result<StatsProvider::Look> StatsProvider::look() {
       out.pod_groups.emplace(pod.metadata.uid, *usage);
     }
   }
-  // Meters of what is gone would pile up.
-  const Duration now = node_.clock->monotonic();
-  std::erase_if(meters_, [&](const auto& meter) { return now - meter.second.seen > kLongestWindow; });
+  meters_.forget_unseen(node_.clock->monotonic());
   return out;
 }
 
@@ -110,10 +84,9 @@ Value StatsProvider::cpu_value(const std::string& key, uint64_t cpu_nanoseconds,
   Value value;
   value["time"] = time;
   value["usageCoreNanoSeconds"] = number(cpu_nanoseconds);
-  const auto meter = meters_.find(key);
-  if (meter != meters_.end() && meter->second.nano_cores) {
-    value["usageNanoCores"] = number(*meter->second.nano_cores);
-    value["usageWindow"] = api::GoDuration(meter->second.window).to_string();
+  if (const auto rate = meters_.rate(key)) {
+    value["usageNanoCores"] = number(rate->nano_cores);
+    value["usageWindow"] = api::GoDuration(rate->window).to_string();
   }
   return value;
 }
@@ -161,7 +134,7 @@ void StatsProvider::add_node_file_systems(const std::string& time, Value& node) 
 Result<std::string> StatsProvider::summary(bool only_cpu_and_memory, std::stop_token stop) {
   const std::lock_guard turn(turn_);
   TRY_ASSIGN(Look now, look());
-  if (!now.all_rates && node_.clock->sleep_for(kShortestWindow, stop)) {
+  if (!now.all_rates && node_.clock->sleep_for(CpuMeters::kShortest, stop)) {
     TRY_ASSIGN(now, look());
   }
   const std::string time = api::Time(node_.clock->now()).to_string();

@@ -12,6 +12,7 @@
 #include "kubelet/cri/types.h"
 #include "kubelet/pods/node_services.h"
 #include "kubelet/pods/pod_manager.h"
+#include "kubelet/server/cpu_meters.h"
 #include "linux/cgroup.h"
 
 namespace trireme::kubelet {
@@ -32,14 +33,6 @@ class StatsProvider {
   Result<std::string> resource_metrics();
 
  private:
-  /// One thing's cpu: where its rate is counted from, and the last rate.
-  struct Meter {
-    uint64_t cpu_nanoseconds = 0;
-    Duration at{};
-    Duration seen{};
-    std::optional<uint64_t> nano_cores;
-    Duration window{};
-  };
   /// Everything at one time.
   struct Look {
     std::vector<cri::ContainerStats> containers;
@@ -49,8 +42,6 @@ class StatsProvider {
     bool all_rates = true;
   };
   Result<Look> look();
-  /// Whether the rate is known.
-  bool measure(const std::string& key, uint64_t cpu_nanoseconds, Duration at);
   api::Value cpu_value(const std::string& key, uint64_t cpu_nanoseconds, const std::string& time) const;
   api::Value container_value(const cri::ContainerStats& stats) const;
   void add_file_systems(const api::corev1::Pod& pod, api::Value& entry) const;
@@ -60,7 +51,7 @@ class StatsProvider {
   PodManager& pods_;
   const WallTime started_;
   std::mutex turn_;  ///< One summary at a time: the second finds the first one's rates.
-  std::map<std::string, Meter> meters_;
+  CpuMeters meters_;
 };
 
 }  // namespace trireme::kubelet

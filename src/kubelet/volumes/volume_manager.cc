@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "api/volumes.h"
 #include "base/log.h"
 #include "kubelet/pods/container_config.h"
 #include "linux/file.h"
@@ -66,6 +67,13 @@ Status give_to_group(const std::string& directory, gid_t group) {
   return failure;
 }
 
+/// Whether `give_to_group` has done its work on the directory itself, and so, presumably, on all below.
+bool belongs_to_group(const std::string& directory, gid_t group) {
+  struct stat info {};
+  constexpr mode_t kGroupMode = 02770;
+  return ::stat(directory.c_str(), &info) == 0 && info.st_gid == group && (info.st_mode & kGroupMode) == kGroupMode;
+}
+
 int open_beneath(int directory, const std::string& path, uint64_t flags) {
   open_how how{};
   how.flags = flags | O_CLOEXEC;
@@ -74,8 +82,12 @@ int open_beneath(int directory, const std::string& path, uint64_t flags) {
   return static_cast<int>(::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof(how)));
 }
 
-/// Creates the directories of `path` below `root` that are missing, never leaving `root`.
+/// Creates the directories of `path` below `root` that are missing, never leaving `root`. They may be used as the
+/// volume itself may.
 Status make_dirs_beneath(int root, const std::string& path) {
+  struct stat volume {};
+  if (::fstat(root, &volume) != 0) return errno_status("stat the volume of", path, errno);
+  const mode_t mode = volume.st_mode & 02777;
   for (size_t end = path.find('/');; end = path.find('/', end + 1)) {
     std::string prefix = path.substr(0, end);
     int fd = open_beneath(root, prefix, O_PATH);
@@ -84,11 +96,16 @@ Status make_dirs_beneath(int root, const std::string& path) {
       int parent = slash == std::string::npos ? ::dup(root) : open_beneath(root, prefix.substr(0, slash), O_PATH);
       std::string name = slash == std::string::npos ? prefix : prefix.substr(slash + 1);
       if (parent >= 0) {
-        if (::mkdirat(parent, name.c_str(), 0755) != 0 && errno != EEXIST) {
-          ::close(parent);
-          return errno_status("create subPath", prefix, errno);
-        }
+        const bool made = ::mkdirat(parent, name.c_str(), mode) == 0;
+        const int error = errno;
         ::close(parent);
+        if (!made && error != EEXIST) return errno_status("create subPath", prefix, error);
+        // The umask must not take away what the volume grants. By descriptor: a container may put a link in its place.
+        const int directory = made ? open_beneath(root, prefix, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) : -1;
+        if (directory >= 0) {
+          (void)::fchmod(directory, mode);
+          ::close(directory);
+        }
       }
       fd = open_beneath(root, prefix, O_PATH);
     }
@@ -154,6 +171,14 @@ Result<PodVolumes> VolumeManager::set_up(const Pod& pod, const DownwardContext& 
     return token.text;
   };
   for (const Volume& volume : pod.spec.volumes) {
+    VolumeObject persistent;
+    if (claims_) {
+      TRY_ASSIGN(persistent, claims_->find(pod, volume));
+    }
+    if (persistent) {
+      TRY(set_up_persistent(pod, volume, *persistent, result));
+      continue;
+    }
     if (Status status = set_up_volume(pod, volume, sources, result); !status.ok()) {
       return status.with_context(fmt::format("MountVolume.SetUp failed for volume \"{}\" ", volume.name));
     }
@@ -180,6 +205,60 @@ Status VolumeManager::set_up_volume(const Pod& pod, const Volume& volume, const 
   }
   result.paths[volume.name] = path;
   return {};
+}
+
+Status VolumeManager::set_up_persistent(const Pod& pod, const Volume& volume,
+                                        const api::corev1::PersistentVolume& persistent, PodVolumes& result) {
+  const auto& source = persistent.spec.persistent_volume_source;
+  const std::string& name = persistent.metadata.name;
+  const auto failed = [&](std::string_view step, const Status& why) {
+    return why.with_context(fmt::format("MountVolume.{} failed for volume \"{}\" ", step, name));
+  };
+  if (api::volume_mode(persistent.spec.volume_mode) == api::corev1::kPersistentVolumeBlock) {
+    return failed("SetUp", {Reason::kMethodNotAllowed, "this node does not support block volumes"});
+  }
+  if (source.host_path) {
+    if (Status status = prepare_host_path(source.host_path->path, source.host_path->type.value_or("")); !status.ok()) {
+      return failed("SetUp", status);
+    }
+    result.paths[volume.name] = source.host_path->path;
+    return {};
+  }
+  if (source.local) {
+    if (local_paths_) {
+      if (Status status = local_paths_->prepare(persistent); !status.ok()) return failed("SetUp", status);
+    }
+    if (!linux::exists(source.local->path)) {
+      return failed("NewMounter initialization",
+                    Status::not_found(fmt::format("path \"{}\" does not exist", source.local->path)));
+    }
+    const std::string target = fmt::format("{}/volumes/kubernetes.io~local-volume/{}", pod_dir(pod.metadata.uid), name);
+    Status status = set_up_local(pod, persistent, is_read_only_claim(volume), target);
+    if (!status.ok()) return failed("SetUp", status);
+    result.paths[volume.name] = target;
+    return {};
+  }
+  if (source.csi) {
+    return failed("MountDevice", Status::not_found(fmt::format("kubernetes.io/csi: attacher.MountDevice failed to "
+                                                               "create newCsiDriverClient: driver name {} not found in "
+                                                               "the list of registered CSI drivers",
+                                                               source.csi->driver)));
+  }
+  return failed("SetUp", {Reason::kMethodNotAllowed, "this node does not support the volume's type"});
+}
+
+Status VolumeManager::set_up_local(const Pod& pod, const api::corev1::PersistentVolume& persistent, bool read_only,
+                                   const std::string& target) {
+  if (linux::is_mount_point(target)) return {};
+  TRY(linux::make_dirs(target, 0750));
+  TRY(linux::bind_mount(persistent.spec.persistent_volume_source.local->path, target));
+  const auto group = fs_group(pod);
+  if (!group || read_only) return {};
+  const auto& policy = pod.spec.security_context->fs_group_change_policy;
+  if (policy == api::corev1::kFSGroupChangeOnRootMismatch && belongs_to_group(target, *group)) return {};
+  const Status given = give_to_group(target, *group);
+  if (!given.ok()) (void)linux::unmount(target);  // So that it is tried again.
+  return given;
 }
 
 Status VolumeManager::set_up_empty_dir(const Pod& pod, const api::corev1::EmptyDirVolumeSource& source,
@@ -270,7 +349,7 @@ Result<std::vector<cri::Mount>> VolumeManager::container_mounts(const Pod& pod, 
     own_hosts |= target == "/etc/hosts";
     auto declared = std::find_if(pod.spec.volumes.begin(), pod.spec.volumes.end(),
                                  [&](const Volume& candidate) { return candidate.name == mount.name; });
-    bool read_only = mount.read_only || is_projected_volume(*declared);
+    bool read_only = mount.read_only || is_projected_volume(*declared) || is_read_only_claim(*declared);
     mounts.push_back({target, path, read_only, propagation(mount.mount_propagation)});
   }
   if (!own_hosts) mounts.push_back({"/etc/hosts", pod_dir(pod.metadata.uid) + "/etc-hosts", false, {}});
@@ -287,6 +366,7 @@ Result<std::vector<cri::Mount>> VolumeManager::container_mounts(const Pod& pod, 
 Status VolumeManager::tear_down(const std::string& pod_uid) {
   objects_.release(pod_uid);
   tokens_.forget_pod(pod_uid);
+  if (claims_) claims_->release(pod_uid);
   std::string directory = pod_dir(pod_uid);
   if (!linux::exists(directory)) return {};
   TRY(linux::unmount_under(directory));

@@ -10,6 +10,8 @@
 #include "api/types/corev1.h"
 #include "base/clock.h"
 #include "kubelet/cri/types.h"
+#include "kubelet/volumes/claim_source.h"
+#include "kubelet/volumes/local_paths.h"
 #include "kubelet/volumes/object_source.h"
 #include "kubelet/volumes/payload.h"
 #include "kubelet/volumes/token_source.h"
@@ -26,8 +28,14 @@ struct PodVolumes {
 /// pods; one pod is handled by one thread at a time. Needs root for tmpfs, bind mounts and ownership.
 class VolumeManager {
  public:
-  VolumeManager(std::string root_dir, ObjectSource& objects, TokenSource& tokens)
-      : root_dir_(std::move(root_dir)), objects_(objects), tokens_(tokens) {}
+  /// Without `claims` and `local_paths` (tests) there are no persistent volumes.
+  VolumeManager(std::string root_dir, ObjectSource& objects, TokenSource& tokens, ClaimSource* claims = nullptr,
+                LocalPaths* local_paths = nullptr)
+      : root_dir_(std::move(root_dir)),
+        objects_(objects),
+        tokens_(tokens),
+        claims_(claims),
+        local_paths_(local_paths) {}
 
   /// Makes every volume of the pod present and its content current; repeating it changes nothing that is up to date.
   /// A failure's message names the volume: it is the text of the FailedMount event.
@@ -51,6 +59,10 @@ class VolumeManager {
  private:
   Status set_up_volume(const api::corev1::Pod& pod, const api::corev1::Volume& volume, const PayloadSources& sources,
                        PodVolumes& result);
+  Status set_up_persistent(const api::corev1::Pod& pod, const api::corev1::Volume& volume,
+                           const api::corev1::PersistentVolume& persistent, PodVolumes& result);
+  Status set_up_local(const api::corev1::Pod& pod, const api::corev1::PersistentVolume& persistent, bool read_only,
+                      const std::string& target);
   Status set_up_empty_dir(const api::corev1::Pod& pod, const api::corev1::EmptyDirVolumeSource& source,
                           const std::string& path);
   Result<std::string> bind_sub_path(const std::string& pod_uid, const std::string& container, size_t index,
@@ -60,6 +72,8 @@ class VolumeManager {
   const std::string root_dir_;
   ObjectSource& objects_;
   TokenSource& tokens_;
+  ClaimSource* const claims_;
+  LocalPaths* const local_paths_;
 };
 
 /// Checks and, where the type asks for it, creates a hostPath. BadRequest when the path is of another type.

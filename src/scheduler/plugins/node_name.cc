@@ -6,6 +6,7 @@ namespace {
 class Filter final : public NodeFilter {
  public:
   explicit Filter(const std::string& name) : name_(name) {}
+  bool local() const override { return true; }
   Fit check(const NodeInfo& node, Reasons& reasons) const override {
     if (node.name == name_) return Fit::kFits;
     reasons.emplace_back("node(s) didn't match the requested node name");
@@ -26,6 +27,9 @@ class NodeName final : public Plugin {
     return {std::make_unique<Filter>(name), {}};
   }
   uint32_t changes() const override { return kNodeAdded; }
+  bool may_help(const PodInfo& pod, const ClusterChange& change, const Cache&) const override {
+    return !change.node || change.node->metadata.name == pod.pod->spec.node_name;
+  }
 };
 
 }  // namespace

@@ -14,6 +14,7 @@ bool conflict(const std::vector<HostPort>& wanted, const std::vector<HostPort>& 
 class Filter final : public NodeFilter {
  public:
   explicit Filter(const PodInfo& pod) : wanted_(pod.host_ports) {}
+  bool local() const override { return true; }
   Fit check(const NodeInfo& node, Reasons& reasons) const override {
     if (!conflict(wanted_, node.used_ports)) return Fit::kFits;
     reasons.emplace_back("node(s) didn't have free ports for the requested pod ports");

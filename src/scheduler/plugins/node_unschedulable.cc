@@ -12,6 +12,7 @@ bool tolerates_unschedulable(const PodInfo& pod) {
 
 class Filter final : public NodeFilter {
  public:
+  bool local() const override { return true; }
   Fit check(const NodeInfo& node, Reasons& reasons) const override {
     if (!node.unschedulable) return Fit::kFits;
     reasons.emplace_back("node(s) were unschedulable");
@@ -28,7 +29,8 @@ class NodeUnschedulable final : public Plugin {
     return {std::make_unique<Filter>(), {}};
   }
   uint32_t changes() const override { return kNodeAdded | kNodeTaints | kOwnTolerations; }
-  bool may_help(const PodInfo&, const ClusterChange& change, const Cache&) const override {
+  bool may_help(const PodInfo& pod, const ClusterChange& change, const Cache&) const override {
+    if (change.kinds & kOwnTolerations) return tolerates_unschedulable(pod);
     return !change.node || !change.node->spec.unschedulable;
   }
 };

@@ -11,19 +11,26 @@ namespace trireme::scheduler::plugins {
 std::shared_ptr<Plugin> node_unschedulable();
 std::shared_ptr<Plugin> node_name();
 std::shared_ptr<Plugin> taint_toleration();
-std::shared_ptr<Plugin> node_affinity();
+std::shared_ptr<Plugin> node_affinity(const NodeAffinityArgs& args = {});
 std::shared_ptr<Plugin> node_ports();
-/// Scores by LeastAllocated.
-std::shared_ptr<Plugin> node_resources_fit();
-std::shared_ptr<Plugin> node_resources_balanced_allocation();
-/// Spreads pods without own constraints by upstream's system defaults: hosts (skew 3), zones (skew 5).
-std::shared_ptr<Plugin> pod_topology_spread();
-std::shared_ptr<Plugin> inter_pod_affinity();
+std::shared_ptr<Plugin> node_resources_fit(const FitArgs& args = {});
+std::shared_ptr<Plugin> node_resources_balanced_allocation(const BalancedAllocationArgs& args = {});
+std::shared_ptr<Plugin> pod_topology_spread(const TopologySpreadArgs& args = {});
+std::shared_ptr<Plugin> inter_pod_affinity(const InterPodAffinityArgs& args = {});
 std::shared_ptr<Plugin> image_locality();
 /// Keeps pods with scheduling gates out of the queue.
 std::shared_ptr<Plugin> scheduling_gates();
 /// The queue's order: priority, then age. The queue has it built in; the plugin gives it its name.
 std::shared_ptr<Plugin> priority_sort();
+/// One pod at a time on a claim that says so, and no disk of a cloud mounted twice. Null without informers.
+std::shared_ptr<Plugin> volume_restrictions(const PluginContext& context);
+/// No more volumes of a driver on a node than its CSINode allows. Null without informers.
+std::shared_ptr<Plugin> node_volume_limits(const PluginContext& context);
+/// Nodes that bound volumes can be reached from; volumes and provisioning for claims that wait for a pod. Null without
+/// a client.
+std::shared_ptr<Plugin> volume_binding(const PluginContext& context);
+/// Volumes labelled with a zone are used in that zone. Null without informers.
+std::shared_ptr<Plugin> volume_zone(const PluginContext& context);
 /// Posts a Binding to the API. Null without a client.
 std::shared_ptr<Plugin> default_binder(const PluginContext& context);
 

@@ -1,7 +1,11 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-#include <unordered_map>
+#include <limits>
+#include <set>
 
+#include "api/codec.h"
 #include "scheduler/plugins/plugins.h"
 
 namespace trireme::scheduler::plugins {
@@ -19,75 +23,97 @@ struct Constraint {
   bool honor_taints;
 };
 
+Constraint make_constraint(const TopologySpreadConstraint& from, api::LabelSelector selector) {
+  return {from.topology_key,
+          from.max_skew,
+          from.min_domains.value_or(1),
+          std::move(selector),
+          from.node_affinity_policy.value_or("Honor") == api::corev1::kNodeInclusionPolicyHonor,
+          from.node_taints_policy.value_or("Ignore") == api::corev1::kNodeInclusionPolicyHonor};
+}
+
 std::vector<Constraint> constraints_of(const Pod& pod, std::string_view when_unsatisfiable) {
   std::vector<Constraint> out;
   for (const TopologySpreadConstraint& each : pod.spec.topology_spread_constraints) {
     if (each.when_unsatisfiable != when_unsatisfiable) continue;
-    out.push_back({each.topology_key, each.max_skew, each.min_domains.value_or(1),
-                   effective_selector(each.label_selector.get(), pod.metadata.labels, each.match_label_keys),
-                   each.node_affinity_policy.value_or("Honor") == api::corev1::kNodeInclusionPolicyHonor,
-                   each.node_taints_policy.value_or("Ignore") == api::corev1::kNodeInclusionPolicyHonor});
+    out.push_back(make_constraint(
+        each, effective_selector(each.label_selector.get(), pod.metadata.labels, each.match_label_keys)));
   }
   return out;
 }
 
-/// What pods without constraints of their own are spread by.
-std::vector<Constraint> default_constraints(const Pod& pod, const Cache& cache) {
-  const api::LabelSelector siblings = cache.siblings_of(pod);
-  if (siblings == api::LabelSelector::nothing() || siblings.empty()) return {};
-  return {{std::string(api::corev1::kLabelHostname), 3, 1, siblings, true, false},
-          {std::string(api::corev1::kLabelTopologyZone), 5, 1, siblings, true, false}};
+bool has_all_keys(const std::vector<std::string>& keys, const NodeInfo& node) {
+  return std::ranges::all_of(keys, [&](const std::string& each) { return node.label(each) != nullptr; });
 }
 
-/// Whether the node takes part in the constraint's counts.
-bool included(const Constraint& constraint, const Pod& pod, const NodeInfo& node) {
-  if (constraint.honor_affinity && !matches_required_node_affinity(pod, *node.node)) return false;
-  return !constraint.honor_taints || std::ranges::all_of(node.hard_taints, [&](const api::corev1::Taint& taint) {
-    return tolerates(pod.spec.tolerations, taint);
+std::vector<std::string> keys_of(const std::vector<Constraint>& constraints) {
+  std::vector<std::string> keys;
+  for (const Constraint& each : constraints) keys.push_back(each.key);
+  return keys;
+}
+
+bool counts(const api::LabelSelector& selector, const std::string& ns, const Pod& other) {
+  return other.metadata.namespace_ == ns && !other.metadata.deletion_timestamp &&
+         selector.matches(other.metadata.labels);
+}
+
+/// Pods that the constraint counts, by the domains of `key`. Nodes take part that have all of `needed_keys` and that
+/// the constraint's policies let the pod use.
+std::shared_ptr<const Tally> count_pods(const Constraint& constraint, const std::string& key,
+                                        const std::vector<std::string>& needed_keys, const PodInfo& pod,
+                                        const Cache& cache) {
+  const std::string& ns = pod.pod->metadata.namespace_;
+  const bool any_node = key == Topology::kEachNode;
+  std::string name =
+      fmt::format("spread\n{}\n{}\n{}\n{}\n", ns, constraint.selector.to_string(), key, fmt::join(needed_keys, ","));
+  if (!any_node && constraint.honor_affinity) name += pod.placement;
+  if (!any_node && constraint.honor_taints) {
+    name += '\n';
+    for (const auto& toleration : pod.pod->spec.tolerations) name += api::encode_json(toleration);
+    name += "\ntaints";
+  }
+  return cache.tally(name, [&] {
+    Tally::Rule rule;
+    rule.weigh = [ns, selector = constraint.selector, key](const PodInfo& other, const Tally::Add& add) {
+      if (counts(selector, ns, *other.pod)) add(key, 1);
+    };
+    rule.keys = {key};
+    if (any_node) return rule;
+    rule.includes = [needed_keys, pod = pod.pod, affinity = constraint.honor_affinity && !pod.placement.empty(),
+                     taints = constraint.honor_taints](const NodeInfo& node) {
+      if (!has_all_keys(needed_keys, node)) return false;
+      if (affinity && !matches_required_node_affinity(*pod, *node.node)) return false;
+      return !taints || std::ranges::all_of(node.hard_taints, [&](const api::corev1::Taint& taint) {
+        return tolerates(pod->spec.tolerations, taint);
+      });
+    };
+    return rule;
   });
-}
-
-bool has_all_keys(const std::vector<Constraint>& constraints, const NodeInfo& node) {
-  return std::ranges::all_of(constraints, [&](const Constraint& each) { return node.label(each.key) != nullptr; });
-}
-
-bool counts(const Constraint& constraint, const Pod& pod, const Pod& other) {
-  return other.metadata.namespace_ == pod.metadata.namespace_ && !other.metadata.deletion_timestamp &&
-         constraint.selector.matches(other.metadata.labels);
-}
-
-int64_t count_pods(const Constraint& constraint, const Pod& pod, const NodeInfo& node) {
-  return std::ranges::count_if(node.pods, [&](const auto& each) { return counts(constraint, pod, *each->pod); });
 }
 
 class Filter final : public NodeFilter {
  public:
-  Filter(const PodInfo& pod, const Cache& cache, std::vector<Constraint> constraints) : pod_(*pod.pod) {
+  Filter(const PodInfo& pod, const Cache& cache, std::vector<Constraint> constraints) {
+    const std::vector<std::string> keys = keys_of(constraints);
     for (Constraint& each : constraints) {
-      const bool self = each.selector.matches(pod_.metadata.labels);
-      keys_.push_back(each);
-      domains_.push_back({std::move(each), self, {}, 0});
+      const bool self = each.selector.matches(pod.pod->metadata.labels);
+      TrialTally tally(count_pods(each, each.key, keys, pod, cache));
+      entries_.push_back({std::move(each), self, std::move(tally)});
     }
-    for (const NodeInfo* node : cache.nodes()) {
-      if (!has_all_keys(keys_, *node)) continue;
-      for (Domains& each : domains_) {
-        if (!included(each.constraint, pod_, *node)) continue;
-        each.pods[*node->label(each.constraint.key)] += count_pods(each.constraint, pod_, *node);
-      }
-    }
-    for (Domains& each : domains_) each.update_lowest();
   }
 
   Fit check(const NodeInfo& node, Reasons& reasons) const override {
-    for (const Domains& each : domains_) {
-      const std::string* value = node.label(each.constraint.key);
-      if (!value) {
+    for (const Entry& each : entries_) {
+      const Tally::Counts& counts = *each.tally.tally().counts(each.constraint.key);
+      const int32_t domain = counts.topology().domain_of(node);
+      if (domain == Topology::kNone) {
         reasons.emplace_back("node(s) didn't match pod topology spread constraints (missing required label)");
         return Fit::kUnresolvable;
       }
-      const auto found = each.pods.find(*value);
-      const int64_t there = found == each.pods.end() ? 0 : found->second;
-      if (there + (each.self ? 1 : 0) - each.lowest > each.constraint.max_skew) {
+      // With fewer domains than asked for, an empty one is thought to exist.
+      const bool enough = static_cast<int64_t>(counts.domains()) >= each.constraint.min_domains;
+      const int64_t lowest = enough ? each.tally.lowest(counts) : 0;
+      if (each.tally.at(counts, domain) + (each.self ? 1 : 0) - lowest > each.constraint.max_skew) {
         reasons.emplace_back("node(s) didn't match pod topology spread constraints");
         return Fit::kUnschedulable;
       }
@@ -95,61 +121,45 @@ class Filter final : public NodeFilter {
     return Fit::kFits;
   }
 
-  void add_pod(const PodInfo& pod, const NodeInfo& node) override { change(*pod.pod, node, 1); }
-  void remove_pod(const PodInfo& pod, const NodeInfo& node) override { change(*pod.pod, node, -1); }
+  void add_pod(const PodInfo& pod, const NodeInfo& node) override { change(pod, node, 1); }
+  void remove_pod(const PodInfo& pod, const NodeInfo& node) override { change(pod, node, -1); }
 
  private:
-  struct Domains {
+  struct Entry {
     Constraint constraint;
     bool self;  ///< The new pod counts, too.
-    std::unordered_map<std::string, int64_t> pods;
-    int64_t lowest;
-
-    void update_lowest() {
-      lowest = 0;
-      // With fewer domains than asked for, an empty one is thought to exist.
-      if (pods.empty() || static_cast<int64_t>(pods.size()) < constraint.min_domains) return;
-      lowest = std::ranges::min_element(pods, {}, [](const auto& each) { return each.second; })->second;
-    }
+    TrialTally tally;
   };
-
-  void change(const Pod& other, const NodeInfo& node, int64_t by) {
-    if (!has_all_keys(keys_, node)) return;
-    for (Domains& each : domains_) {
-      if (!counts(each.constraint, pod_, other) || !included(each.constraint, pod_, node)) continue;
-      each.pods[*node.label(each.constraint.key)] += by;
-      each.update_lowest();
-    }
+  void change(const PodInfo& pod, const NodeInfo& node, int by) {
+    for (Entry& each : entries_) each.tally.change(pod, node, by);
   }
 
-  const Pod& pod_;
-  std::vector<Constraint> keys_;
-  std::vector<Domains> domains_;
+  std::vector<Entry> entries_;
 };
 
 class Scorer final : public NodeScorer {
  public:
-  Scorer(const PodInfo& pod, const Cache& cache, std::vector<Constraint> constraints,
-         std::span<const NodeInfo* const> feasible, bool require_all_keys)
-      : pod_(*pod.pod), constraints_(std::move(constraints)), require_all_keys_(require_all_keys) {
-    domains_.resize(constraints_.size());
-    size_t counted = 0;
-    for (const NodeInfo* node : feasible) {
-      if (require_all_keys_ && !has_all_keys(constraints_, *node)) continue;
-      ++counted;
-      for (size_t i = 0; i < constraints_.size(); ++i) {
-        if (by_host(i)) continue;
-        if (const std::string* value = node->label(constraints_[i].key)) domains_[i].emplace(*value, 0);
-      }
+  Scorer(const PodInfo& pod, const Cache& cache, const std::vector<Constraint>& constraints,
+         std::span<const NodeInfo* const> feasible, bool require_all_keys) {
+    std::vector<std::string> needed;
+    if (require_all_keys) needed = keys_of(constraints);
+    size_t ignored = 0;
+    if (require_all_keys) {
+      for (const Constraint& each : constraints) required_.push_back(&cache.topology(each.key));
+      ignored =
+          static_cast<size_t>(std::ranges::count_if(feasible, [&](const auto* node) { return !takes_part(*node); }));
     }
-    bool all_by_host = true;
-    for (size_t i = 0; i < constraints_.size(); ++i) {
-      all_by_host = all_by_host && by_host(i);
+    for (const Constraint& each : constraints) {
+      const bool by_host = each.key == api::corev1::kLabelHostname;
+      const std::string key(by_host ? std::string(Topology::kEachNode) : each.key);
+      Entry entry{count_pods(each, key, needed, pod, cache), &cache.topology(each.key), nullptr,
+                  static_cast<double>(each.max_skew - 1), 0};
+      entry.counts = entry.tally->counts(key);
       // The more domains, the less one pod means in each.
-      weights_.push_back(std::log(static_cast<double>(by_host(i) ? counted : domains_[i].size()) + 2));
+      const size_t size = by_host ? feasible.size() - ignored : domains_among(feasible, *entry.labels);
+      entry.weight = std::log(static_cast<double>(size) + 2);
+      entries_.push_back(std::move(entry));
     }
-    if (all_by_host) return;  // A host's pods are counted when it is scored.
-    for (const NodeInfo* node : cache.nodes()) count_node(*node);
   }
 
   void score(std::span<const NodeInfo* const> nodes, std::span<int64_t> scores) const override {
@@ -157,7 +167,7 @@ class Scorer final : public NodeScorer {
     int64_t lowest = std::numeric_limits<int64_t>::max();
     int64_t highest = 0;
     for (size_t i = 0; i < nodes.size(); ++i) {
-      if (require_all_keys_ && !has_all_keys(constraints_, *nodes[i])) {
+      if (!takes_part(*nodes[i])) {
         scores[i] = kIgnored;
         continue;
       }
@@ -175,59 +185,74 @@ class Scorer final : public NodeScorer {
   }
 
  private:
-  bool by_host(size_t i) const { return constraints_[i].key == api::corev1::kLabelHostname; }
+  struct Entry {
+    std::shared_ptr<const Tally> tally;
+    const Topology* labels;  ///< The constraint's own topology.
+    const Tally::Counts* counts;
+    double base;
+    double weight;
+  };
 
-  void count_node(const NodeInfo& node) {
-    if (require_all_keys_ && !has_all_keys(constraints_, node)) return;
-    for (size_t i = 0; i < constraints_.size(); ++i) {
-      if (by_host(i)) continue;
-      const std::string* value = node.label(constraints_[i].key);
-      const auto domain = value ? domains_[i].find(*value) : domains_[i].end();
-      if (domain == domains_[i].end() || !included(constraints_[i], pod_, node)) continue;
-      domain->second += count_pods(constraints_[i], pod_, node);
+  bool takes_part(const NodeInfo& node) const {
+    return std::ranges::all_of(required_,
+                               [&](const Topology* each) { return each->domain_of(node) != Topology::kNone; });
+  }
+
+  size_t domains_among(std::span<const NodeInfo* const> feasible, const Topology& topology) const {
+    std::vector<bool> seen(topology.size() + 1);
+    size_t size = 0;
+    for (const NodeInfo* node : feasible) {
+      if (!takes_part(*node)) continue;
+      // Nodes without the label are one domain of their own here.
+      auto mark = seen[static_cast<size_t>(topology.domain_of(*node) + 1)];
+      if (!mark) ++size;
+      mark = true;
     }
+    return size;
   }
 
   int64_t raw_score(const NodeInfo& node) const {
     double sum = 0;
-    for (size_t i = 0; i < constraints_.size(); ++i) {
-      const std::string* value = node.label(constraints_[i].key);
-      if (!value) continue;
-      const auto domain = domains_[i].find(*value);
-      const int64_t there = by_host(i)                    ? count_pods(constraints_[i], pod_, node)
-                            : domain == domains_[i].end() ? 0
-                                                          : domain->second;
-      sum += static_cast<double>(there) * weights_[i] + static_cast<double>(constraints_[i].max_skew - 1);
+    for (const Entry& each : entries_) {
+      if (each.labels->domain_of(node) == Topology::kNone) continue;
+      sum += static_cast<double>(each.counts->at(node)) * each.weight + each.base;
     }
     return std::llround(sum);
   }
 
-  const Pod& pod_;
-  std::vector<Constraint> constraints_;
-  bool require_all_keys_;
-  std::vector<std::unordered_map<std::string, int64_t>> domains_;
-  std::vector<double> weights_;
+  std::vector<Entry> entries_;
+  std::vector<const Topology*> required_;  ///< Nodes that lack one of these labels are the last choice.
 };
 
 class PodTopologySpread final : public Plugin {
  public:
+  explicit PodTopologySpread(TopologySpreadArgs args) : args_(std::move(args)) {
+    if (!args_.system_defaults) return;
+    const auto add = [this](std::string_view key, int32_t skew) {
+      auto& constraint = args_.constraints.emplace_back();
+      constraint.topology_key = key;
+      constraint.max_skew = skew;
+      constraint.when_unsatisfiable = api::corev1::kScheduleAnyway;
+    };
+    args_.constraints.clear();
+    add(api::corev1::kLabelHostname, 3);
+    add(api::corev1::kLabelTopologyZone, 5);
+  }
   std::string_view name() const override { return "PodTopologySpread"; }
   uint32_t points() const override { return point_bit(Point::kFilter) | point_bit(Point::kScore); }
 
   FilterPlan plan_filter(const PodInfo& pod, const Cache& cache) const override {
-    if (pod.pod->spec.topology_spread_constraints.empty()) return {};
-    std::vector<Constraint> constraints = constraints_of(*pod.pod, api::corev1::kDoNotSchedule);
+    std::vector<Constraint> constraints = constraints_for(*pod.pod, api::corev1::kDoNotSchedule, cache);
     if (constraints.empty()) return {};
     return {std::make_unique<Filter>(pod, cache, std::move(constraints)), {}};
   }
 
   std::unique_ptr<NodeScorer> plan_score(const PodInfo& pod, const Cache& cache,
                                          std::span<const NodeInfo* const> feasible) const override {
-    const bool own = !pod.pod->spec.topology_spread_constraints.empty();
-    std::vector<Constraint> constraints =
-        own ? constraints_of(*pod.pod, api::corev1::kScheduleAnyway) : default_constraints(*pod.pod, cache);
+    const std::vector<Constraint> constraints = constraints_for(*pod.pod, api::corev1::kScheduleAnyway, cache);
     if (constraints.empty()) return nullptr;
-    return std::make_unique<Scorer>(pod, cache, std::move(constraints), feasible, /*require_all_keys=*/own);
+    const bool own = !pod.pod->spec.topology_spread_constraints.empty();
+    return std::make_unique<Scorer>(pod, cache, constraints, feasible, own || !args_.system_defaults);
   }
 
   uint32_t changes() const override {
@@ -235,18 +260,59 @@ class PodTopologySpread final : public Plugin {
            kOwnLabels;
   }
 
-  bool may_help(const PodInfo& pod, const ClusterChange& change, const Cache&) const override {
-    if (!change.pod || (change.kinds & (kPodRelabelled | kOwnLabels))) return true;
-    const std::vector<Constraint> constraints = constraints_of(*pod.pod, api::corev1::kDoNotSchedule);
-    const Pod& other = *change.pod->pod;
-    return other.metadata.namespace_ == pod.pod->metadata.namespace_ &&
-           std::ranges::any_of(constraints,
-                               [&](const auto& each) { return each.selector.matches(other.metadata.labels); });
+  bool may_help(const PodInfo& pod, const ClusterChange& change, const Cache& cache) const override {
+    if (change.kinds & kOwnLabels) return true;
+    const std::vector<Constraint> constraints = constraints_for(*pod.pod, api::corev1::kDoNotSchedule, cache);
+    if (change.pod) {
+      const auto involved = [&](const PodInfo& other) {
+        return other.pod->metadata.namespace_ == pod.pod->metadata.namespace_ &&
+               std::ranges::any_of(constraints, [&](const Constraint& each) {
+                 return each.selector.matches(other.pod->metadata.labels);
+               });
+      };
+      return involved(*change.pod) || (change.pod_before && involved(*change.pod_before));
+    }
+    if ((change.kinds & kNodeTaints) && std::ranges::any_of(constraints, &Constraint::honor_taints)) return true;
+    const auto value = [](const NodePointer& node, const std::string& key) {
+      const auto found = node ? node->metadata.labels.find(key) : Labels::const_iterator();
+      return !node || found == node->metadata.labels.end() ? nullptr : &found->second;
+    };
+    const auto takes_part = [&](const NodePointer& node) {
+      return node && std::ranges::all_of(constraints, [&](const Constraint& each) { return value(node, each.key); });
+    };
+    const bool before = takes_part(change.node_before);
+    const bool after = takes_part(change.node);
+    if (before != after) return true;
+    return after && std::ranges::any_of(constraints, [&](const Constraint& each) {
+             return *value(change.node_before, each.key) != *value(change.node, each.key);
+           });
   }
+
+ private:
+  /// The pod's own constraints or, when it has none at all, those that spread it among its siblings.
+  std::vector<Constraint> constraints_for(const Pod& pod, std::string_view when_unsatisfiable,
+                                          const Cache& cache) const {
+    if (!pod.spec.topology_spread_constraints.empty()) return constraints_of(pod, when_unsatisfiable);
+    if (std::ranges::none_of(args_.constraints,
+                             [&](const auto& each) { return each.when_unsatisfiable == when_unsatisfiable; })) {
+      return {};
+    }
+    const api::LabelSelector siblings = cache.siblings_of(pod);
+    if (siblings == api::LabelSelector::nothing() || siblings.empty()) return {};
+    std::vector<Constraint> out;
+    for (const TopologySpreadConstraint& each : args_.constraints) {
+      if (each.when_unsatisfiable == when_unsatisfiable) out.push_back(make_constraint(each, siblings));
+    }
+    return out;
+  }
+
+  TopologySpreadArgs args_;
 };
 
 }  // namespace
 
-std::shared_ptr<Plugin> pod_topology_spread() { return std::make_shared<PodTopologySpread>(); }
+std::shared_ptr<Plugin> pod_topology_spread(const TopologySpreadArgs& args) {
+  return std::make_shared<PodTopologySpread>(args);
+}
 
 }  // namespace trireme::scheduler::plugins

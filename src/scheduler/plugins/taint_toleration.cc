@@ -13,6 +13,7 @@ using api::corev1::Toleration;
 class Filter final : public NodeFilter {
  public:
   explicit Filter(const PodInfo& pod) : tolerations_(pod.pod->spec.tolerations) {}
+  bool local() const override { return true; }
   Fit check(const NodeInfo& node, Reasons& reasons) const override {
     for (const Taint& taint : node.hard_taints) {
       if (tolerates(tolerations_, taint)) continue;
@@ -64,9 +65,13 @@ class TaintToleration final : public Plugin {
   uint32_t changes() const override { return kNodeAdded | kNodeTaints | kOwnTolerations; }
   bool may_help(const PodInfo& pod, const ClusterChange& change, const Cache&) const override {
     if (!change.node) return true;
-    return std::ranges::all_of(change.node->spec.taints, [&](const Taint& taint) {
-      return taint.effect == api::corev1::kTaintEffectPreferNoSchedule || tolerates(pod.pod->spec.tolerations, taint);
-    });
+    const auto kept_away = [&](const api::corev1::Node& node) {
+      return std::ranges::any_of(node.spec.taints, [&](const Taint& taint) {
+        return taint.effect != api::corev1::kTaintEffectPreferNoSchedule &&
+               !tolerates(pod.pod->spec.tolerations, taint);
+      });
+    };
+    return !kept_away(*change.node) && (!change.node_before || kept_away(*change.node_before));
   }
 };
 

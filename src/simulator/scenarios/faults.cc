@@ -85,6 +85,9 @@ class Mixed final : public WorkloadScenario {
         world.after(at, [&workload, i, target] { workload.scale(i, target); });
         world.after(at + random.between(seconds(1), minutes(1)), [&workload, i, before] { workload.scale(i, before); });
       }
+      if (random.chance(0.3)) {
+        world.after(random.between(begin, end), [&workload, i] { workload.roll_out(i); });
+      }
       if (random.chance(0.5)) {
         world.after(random.between(begin, end),
                     [&workload, i, own = random.fork(std::to_string(i))]() mutable { workload.delete_a_pod(i, own); });

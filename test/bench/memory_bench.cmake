@@ -1,0 +1,1 @@
+trireme_bench(memory_bench DEPS trireme_apiserver trireme_controllers trireme_scheduler trireme_store)

@@ -1,0 +1,1 @@
+trireme_bench(scheduling_bench DEPS trireme_scheduler trireme_apiserver trireme_store)
