@@ -54,6 +54,9 @@ Status check(const Leadership& leadership) {
       kJitter * static_cast<double>(options.retry_period.count())) {
     return Status::bad_request("flag --leader-elect-renew-deadline must be greater than 1.2 retry periods");
   }
+  if (options.lease_duration < std::chrono::seconds(1)) {
+    return Status::bad_request("flag --leader-elect-lease-duration must be at least a second");
+  }
   if (options.lease_duration <= options.renew_deadline) {
     return Status::bad_request("flag --leader-elect-lease-duration must be greater than the renew deadline");
   }

@@ -24,6 +24,9 @@ TEST(LeadershipTest, TakesUpstreamsFlagsAndChecksThem) {
       {{"--leader-elect-retry-period=0s"}, false},
       {{"--leader-elect-resource-lock=endpoints"}, false},
       {{"--leader-elect-resource-name="}, false},
+      {{"--leader-elect-lease-duration=900ms", "--leader-elect-renew-deadline=800ms",
+        "--leader-elect-retry-period=1ms"},
+       false},
       {{"--leader-elect-lease-duration=60s", "--leader-elect-renew-deadline=40s"}, true},
   };
   for (const Case& each : cases) {
@@ -47,7 +50,7 @@ class LeadingTest : public ::testing::Test {
     client_ = std::make_shared<client::RawClient>(
         std::shared_ptr<net::Transport>(net::in_process_transport(*server_, {})), "test");
     leadership_.options.name = "kube-scheduler";
-    leadership_.options.lease_duration = std::chrono::milliseconds(150);
+    leadership_.options.lease_duration = std::chrono::seconds(1);
     leadership_.options.renew_deadline = std::chrono::milliseconds(100);
     leadership_.options.retry_period = std::chrono::milliseconds(10);
   }

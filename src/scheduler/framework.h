@@ -32,6 +32,7 @@ class Reasons {
   void push_back(std::string_view text) { emplace_back(text); }
   void add(Text text) { texts_.push_back(text); }
   const std::vector<Text>& texts() const { return texts_; }
+  const std::string& front() const { return *texts_.front(); }
   bool empty() const { return texts_.empty(); }
   void clear() { texts_.clear(); }
 

@@ -198,6 +198,8 @@ void Queue::requeue(const std::string& uid, uint32_t plugins, bool waits_for_nod
 }
 
 bool Queue::helps(const Entry& entry, const ClusterChange& change) const {
+  // That it was itself taken from a node is no news to a pod.
+  if ((change.kinds & kPodGone) && change.pod && change.pod->uid() == entry.pod.info->uid()) return false;
   if (entry.pod.waits_for_node) return (change.kinds & kNodeAdded) != 0;
   if (entry.pod.refused_by & kExtenders) return true;
   const auto& plugins = entry.pod.profile->plugins;

@@ -96,7 +96,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
                 context_.options.unschedulable_timeout}),
         cycle_(cache_, nominations_, seed_, extenders_pointer()),
         siblings_(*context_.informers),
-        writer_(context_.client, context_.events->recorder(context_.options.scheduler_name), context_.clock,
+        writer_(context_.client, context_.events, context_.clock,
                 context_.single_threaded ? Writer::Mode::kStepped : Writer::Mode::kThreads) {
     cache_.set_siblings([this](const Pod& pod) { return siblings_.find(pod); });
     follow<Pod, PodChanged>();
@@ -522,7 +522,9 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
   void apply(const NotYet& message) {
     const FlightPointer& flight = message.flight;
     flight->running = false;
-    if (flight->abandoned) {
+    const std::string& uid = flight->pod->uid();
+    const bool elsewhere = cache_.pod(uid) && !cache_.is_assumed(uid);  // Somebody else bound it.
+    if (flight->abandoned || elsewhere) {
       cancel(flight);
       return;
     }

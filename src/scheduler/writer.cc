@@ -22,6 +22,14 @@ const PodCondition* find_condition(const Pod& pod, std::string_view type) {
   return found == pod.status.conditions.end() ? nullptr : &*found;
 }
 
+/// As long as an event's note may be.
+std::string cut(std::string message) {
+  constexpr size_t kMaxNote = 1024;
+  constexpr std::string_view kMore = " ...";
+  if (message.size() > kMaxNote) message.replace(kMaxNote - kMore.size(), std::string::npos, kMore);
+  return message;
+}
+
 /// The condition as a member of the patch's list; it keeps its time while its status stays.
 std::string condition_json(const Pod& pod, std::string_view type, std::string_view status, std::string_view reason,
                            std::string_view message, WallTime now) {
@@ -38,8 +46,9 @@ std::string condition_json(const Pod& pod, std::string_view type, std::string_vi
 
 }  // namespace
 
-Writer::Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock, Mode mode)
-    : client_(std::move(client)), recorder_(std::move(recorder)), clock_(std::move(clock)) {
+Writer::Writer(client::Client client, std::shared_ptr<client::EventBroadcaster> events, std::shared_ptr<Clock> clock,
+               Mode mode)
+    : client_(std::move(client)), events_(std::move(events)), clock_(std::move(clock)) {
   if (mode == Mode::kStepped) {
     workers_.push_back(std::make_unique<Worker>());
     return;
@@ -101,9 +110,12 @@ void Writer::post(const std::string& uid, Task task) {
   worker.changed.notify_one();
 }
 
+client::EventRecorder Writer::recorder_for(const Pod& pod) const { return events_->recorder(pod.spec.scheduler_name); }
+
 void Writer::scheduled(const Pod& pod, const std::string& node) {
-  recorder_.normal(pod, "Scheduled",
-                   fmt::format("Successfully assigned {}/{} to {}", pod.metadata.namespace_, pod.metadata.name, node));
+  recorder_for(pod).normal(
+      pod, "Scheduled",
+      fmt::format("Successfully assigned {}/{} to {}", pod.metadata.namespace_, pod.metadata.name, node));
 }
 
 void Writer::report(PodPointer pod, Failure failure) {
@@ -112,7 +124,7 @@ void Writer::report(PodPointer pod, Failure failure) {
 }
 
 void Writer::write_report(const Pod& pod, const Failure& failure) {
-  recorder_.warning(pod, "FailedScheduling", failure.message);
+  recorder_for(pod).warning(pod, "FailedScheduling", cut(failure.message));
   const PodCondition* before = find_condition(pod, api::corev1::kPodScheduled);
   const bool known = before && before->status == api::corev1::kConditionFalse && before->reason == failure.reason &&
                      before->message == failure.message;
@@ -148,8 +160,8 @@ void Writer::preempt(PodPointer victim, PodPointer preemptor, std::string node) 
   post(uid, [this, victim, preemptor, node = std::move(node)] {
     const Status status = write_preempt(*victim, preemptor->spec.scheduler_name);
     if (status.ok()) {
-      recorder_.normal(*victim, "Preempted",
-                       fmt::format("Preempted by pod {} on node {}", preemptor->metadata.uid, node));
+      recorder_for(*preemptor)
+          .normal(*victim, "Preempted", fmt::format("Preempted by pod {} on node {}", preemptor->metadata.uid, node));
     } else {
       log::warning("Cannot preempt a pod", {{"pod", client::key_of(victim->metadata)}, {"error", status}});
     }

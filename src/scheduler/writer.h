@@ -22,7 +22,7 @@ namespace trireme::scheduler {
 class Writer {
  public:
   enum class Mode { kThreads, kStepped };
-  Writer(client::Client client, client::EventRecorder recorder, std::shared_ptr<Clock> clock,
+  Writer(client::Client client, std::shared_ptr<client::EventBroadcaster> events, std::shared_ptr<Clock> clock,
          Mode mode = Mode::kThreads);
   ~Writer();
 
@@ -63,10 +63,12 @@ class Writer {
   static void run(Worker& worker, std::stop_token stop);
   void write_report(const api::corev1::Pod& pod, const Failure& failure);
   Status write_preempt(const api::corev1::Pod& victim, const std::string& scheduler);
+  /// Events are signed with the name that the pod's profile has.
+  client::EventRecorder recorder_for(const api::corev1::Pod& pod) const;
   void patch_status(const api::corev1::Pod& pod, std::string fields);
 
   client::Client client_;
-  client::EventRecorder recorder_;
+  const std::shared_ptr<client::EventBroadcaster> events_;
   const std::shared_ptr<Clock> clock_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };

@@ -76,7 +76,7 @@ class InProcessCluster {
     std::filesystem::remove_all(dir_);
     auto store = store::sqlite_store({.path = dir_ + "/state.db", .clock = clock_});
     if (!store.ok()) fail(store.status().message());
-    store_ = *store;
+    store_ = std::move(*store);
     caches_ = std::make_shared<apiserver::Caches>(apiserver::CachesOptions{.store = store_, .clock = clock_});
     apiserver::Options options;
     options.store = store_;

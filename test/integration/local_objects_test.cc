@@ -5,6 +5,7 @@
 
 #include "api/types/autoscalingv1.h"
 #include "api/types/corev1.h"
+#include "apiserver/authz/rbac.h"
 #include "client/informer_factory.h"
 #include "integration/support/test_api_server.h"
 

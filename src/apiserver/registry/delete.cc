@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "api/status_convert.h"
-#include "api/types/batchv1.h"
 #include "api/types/corev1.h"
 #include "api/validation/equal.h"
 #include "apiserver/registry/writer.h"

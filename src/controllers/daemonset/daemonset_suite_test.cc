@@ -2,6 +2,7 @@
 
 #include "controllers/daemonset/daemon_pods.h"
 #include "controllers/daemonset/daemon_set_controller.h"
+#include "controllers/support/pods.h"
 #include "controllers/testing/hollow_kubelet.h"
 #include "controllers/testing/restarts.h"
 #include "controllers/testing/suite.h"

@@ -29,8 +29,7 @@ int32_t partition_of(const StatefulSet& set) {
 std::optional<int32_t> max_unavailable(const StatefulSet& set) {
   const auto& rolling = set.spec.update_strategy.rolling_update;
   if (!rolling || !rolling->max_unavailable) return std::nullopt;
-  const int32_t scaled = rolling->max_unavailable->scaled(replicas_of(set), /*round_up=*/false).value_or(1);
-  return std::max(scaled, 1);
+  return std::max(rolling->max_unavailable->scaled(replicas_of(set), /*round_up=*/false).value_or(1), 1);
 }
 
 class Planner {

@@ -3,6 +3,7 @@
 #include "api/types/autoscalingv1.h"
 #include "controllers/history/revisions.h"
 #include "controllers/statefulset/identity.h"
+#include "controllers/support/pods.h"
 #include "controllers/testing/hollow_kubelet.h"
 #include "controllers/testing/restarts.h"
 #include "controllers/testing/suite.h"

@@ -320,7 +320,7 @@ Result<std::unique_ptr<Reservation>> VolumeBinding::reserve(const PodInfo& pod, 
   if (claims.delayed.empty()) return std::unique_ptr<Reservation>();
   Reasons reasons;
   std::optional<Decision> decision = decide(claims, node, reasons);
-  if (!decision) return Status(Reason::kConflict, reasons.empty() ? "volumes have changed" : reasons.front());
+  if (!decision) return Status(Reason::kConflict, reasons.empty() ? "volumes have changed" : *reasons.texts().front());
   set_aside(*decision, node.name);
   return std::unique_ptr<Reservation>(std::make_unique<VolumeReservation>(*this, std::move(*decision), node.name));
 }
