@@ -23,8 +23,10 @@ void tolerate(std::vector<Toleration>& tolerations, std::string_view key, std::s
   wanted.key = key;
   wanted.operator_ = api::corev1::kTolerationOpExists;
   wanted.effect = effect;
-  const auto same = std::ranges::find_if(
-      tolerations, [&](const Toleration& each) { return each.key == wanted.key && each.effect == wanted.effect; });
+  const auto same = std::ranges::find_if(tolerations, [&](const Toleration& each) {
+    return each.key == wanted.key && each.effect == wanted.effect && each.operator_ == wanted.operator_ &&
+           each.value == wanted.value;
+  });
   if (same != tolerations.end()) {
     *same = std::move(wanted);
   } else {
@@ -93,8 +95,9 @@ Pod make_pod(const DaemonSet& set, const api::corev1::PodSpec& spec, const std::
   if (!affinity) affinity.emplace();
   auto& required = affinity->required_during_scheduling_ignored_during_execution;
   if (!required) required.emplace();
-  if (required->node_selector_terms.empty()) required->node_selector_terms.emplace_back();
-  for (NodeSelectorTerm& term : required->node_selector_terms) term.match_fields = {there};
+  // The template's own terms have chosen the node already.
+  required->node_selector_terms.clear();
+  required->node_selector_terms.emplace_back().match_fields = {there};
   return pod;
 }
 

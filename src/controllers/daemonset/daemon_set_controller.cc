@@ -89,18 +89,17 @@ Result<Outcome> DaemonSetController::Pass::run() {
                                 "This daemon set is selecting all pods. A non-empty selector is required.");
     return Outcome::done();
   }
+  // The garbage collector takes pods and revisions away: none may be made now.
+  if (set_.metadata.deletion_timestamp) return Outcome::done();
   TRY(find_places());
   TRY(find_revisions());
-  Status failure;
-  if (!set_.metadata.deletion_timestamp) {
-    Plan plan = plan_places(set_, places_, hash_, now_);
-    plan.remove.insert(plan.remove.end(), homeless_.begin(), homeless_.end());
-    kill_failed(plan);
-    const bool quiet = plan.create.empty() && plan.remove.empty();
-    failure = carry_out(std::move(plan));
-    // The update looks at the same pods: it must not act on what this pass has changed already.
-    if (failure.ok() && quiet) failure = carry_out(plan_update(set_, places_, hash_, now_));
-  }
+  Plan plan = plan_places(set_, places_, hash_, now_);
+  plan.remove.insert(plan.remove.end(), homeless_.begin(), homeless_.end());
+  kill_failed(plan);
+  const bool quiet = plan.create.empty() && plan.remove.empty();
+  Status failure = carry_out(std::move(plan));
+  // The update looks at the same pods: it must not act on what this pass has changed already.
+  if (failure.ok() && quiet) failure = carry_out(plan_update(set_, places_, hash_, now_));
   const Counts counts = count_status(set_, places_, hash_, now_);
   if (counts.look_again) look_again_in(*counts.look_again);
   TRY(write_status(counts.status));
@@ -120,7 +119,11 @@ Status DaemonSetController::Pass::find_places() {
                          selector_of(set_), owned_or_orphaned(controller_.pods_, metadata.uid, metadata.namespace_),
                          [&] { return confirm_alive(client_, set_); }));
   std::map<std::string, std::vector<PodPointer>> by_node;
-  for (const PodPointer& pod : mine) by_node[node_of(*pod)].push_back(pod);
+  for (const PodPointer& pod : mine) {
+    // One that has ended and is being deleted keeps nothing from coming in its place.
+    if (is_finished(*pod) && pod->metadata.deletion_timestamp) continue;
+    by_node[node_of(*pod)].push_back(pod);
+  }
   for (const auto& node : controller_.nodes_.list()) {
     Place place;
     place.node = node->metadata.name;
@@ -155,9 +158,11 @@ Status DaemonSetController::Pass::find_revisions() {
     const history::Owner owner{client::reference_to(set_), set_.spec.template_.metadata.labels, metadata.annotations,
                                std::string(api::appsv1::kDefaultDaemonSetUniqueLabelKey)};
     TRY_ASSIGN(current_, history::create_revision(client_, owner, data, highest + 1, set_.status.collision_count));
+    controller_.revisions_fence_.wrote(metadata.uid, current_->metadata.resource_version);
     revisions_.push_back(current_);
   } else if (current_->revision < highest) {
     TRY_ASSIGN(current_, history::renumber(client_, *current_, highest + 1));
+    controller_.revisions_fence_.wrote(metadata.uid, current_->metadata.resource_version);
   }
   hash_ = current_->metadata.labels.get(api::appsv1::kDefaultDaemonSetUniqueLabelKey);
   return {};
@@ -213,7 +218,8 @@ Status DaemonSetController::Pass::remove(const Pod& pod) {
   client::DeleteOptions options;
   options.uid = pod.metadata.uid;
   const Status status = client_.remove<Pod>(pod.metadata.namespace_, pod.metadata.name, options);
-  if (status.is(Reason::kNotFound)) return {};
+  // A conflict: the name is another pod's by now.
+  if (status.is(Reason::kNotFound) || status.is(Reason::kConflict)) return {};
   if (!status.ok()) {
     controller_.events_.warning(set_, "FailedDelete", "Error deleting: " + status.message());
     return status;
@@ -253,9 +259,14 @@ DaemonSetController::DaemonSetController(const ControllerContext& context)
   index_by_controller(pods_);
   index_by_controller(revisions_);
   sets_.add_handler([this](const auto& before, const auto& after) {
-    if (!after) fence_.forget(before->metadata.uid);
+    if (!after) {
+      fence_.forget(before->metadata.uid);
+      revisions_fence_.forget(before->metadata.uid);
+    }
     enqueue(client::key_of((after ? after : before)->metadata));
   });
+  revisions_.add_handler(
+      [this](const auto& before, const auto& after) { enqueue_owner((after ? after : before)->metadata); });
   nodes_.add_handler([this](const auto& before, const auto& after) { on_node(before, after); });
   pods_.add_handler([this](const auto& before, const auto& after) { on_pod(before, after); });
 }
@@ -271,10 +282,10 @@ void DaemonSetController::on_node(const NodePointer& before, const NodePointer& 
   }
 }
 
-void DaemonSetController::enqueue_owner(const Pod& pod) {
-  const auto* controller = controller_of(pod.metadata);
+void DaemonSetController::enqueue_owner(const api::metav1::ObjectMeta& metadata) {
+  const auto* controller = controller_of(metadata);
   if (!controller || controller->kind != "DaemonSet") return;
-  const SetPointer set = sets_.get(pod.metadata.namespace_, controller->name);
+  const SetPointer set = sets_.get(metadata.namespace_, controller->name);
   if (set && set->metadata.uid == controller->uid) enqueue(client::key_of(set->metadata));
 }
 
@@ -285,10 +296,10 @@ void DaemonSetController::enqueue_matching(const Pod& pod) {
 }
 
 void DaemonSetController::on_pod(const PodPointer& before, const PodPointer& after) {
-  if (before) enqueue_owner(*before);
+  if (before) enqueue_owner(before->metadata);
   if (!after) return;
   if (controller_of(after->metadata)) {
-    enqueue_owner(*after);
+    enqueue_owner(after->metadata);
   } else if (!before || controller_of(before->metadata) || before->metadata.labels != after->metadata.labels) {
     enqueue_matching(*after);
   }
@@ -302,7 +313,7 @@ Result<Outcome> DaemonSetController::reconcile(const std::string& key) {
                                     const PodPointer pod = pods_.get(ns, name);
                                     return !pod || pod->metadata.uid != uid || pod->metadata.deletion_timestamp;
                                   });
-  if (!seen) return Outcome::done();
+  if (!seen || !revisions_fence_.passed(set->metadata.uid, revisions_.version(), {})) return Outcome::done();
   return Pass(*this, *set).run();
 }
 

@@ -41,7 +41,7 @@ class DaemonSetController final : public Controller {
   void on_node(const NodePointer& before, const NodePointer& after);
   void on_pod(const std::shared_ptr<const api::corev1::Pod>& before,
               const std::shared_ptr<const api::corev1::Pod>& after);
-  void enqueue_owner(const api::corev1::Pod& pod);
+  void enqueue_owner(const api::metav1::ObjectMeta& metadata);
   void enqueue_matching(const api::corev1::Pod& pod);
 
   client::Informer<api::appsv1::DaemonSet>& sets_;
@@ -49,7 +49,8 @@ class DaemonSetController final : public Controller {
   client::Informer<api::corev1::Node>& nodes_;
   client::Informer<api::appsv1::ControllerRevision>& revisions_;
   client::EventRecorder events_;
-  WriteFence fence_;
+  WriteFence fence_;            ///< Of pods.
+  WriteFence revisions_fence_;  ///< Lest two revisions get the same number.
   FailedPodBackoff backoff_;
 };
 

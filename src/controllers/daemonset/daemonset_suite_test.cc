@@ -132,6 +132,68 @@ TEST_F(DaemonSetSuite, ARollingUpdateReplacesAndReturns) {
   EXPECT_EQ(numbers, (std::vector<int64_t>{2, 3})) << "the first came back with a new number";
 }
 
+TEST_F(DaemonSetSuite, GoingBackLeavesGoodPodsAlone) {
+  HollowKubelet::Options options = place_by_affinity();
+  options.run = [&](Pod& pod) {
+    if (pod.spec.containers[0].image == "agent:bad") return false;
+    HollowKubelet::set_ready(pod, clock_->now());
+    return true;
+  };
+  begin(std::move(options));
+  for (const char* name : {"a", "b", "c"}) create(node(name));
+  create(agent());
+  ASSERT_TRUE(until_complete(3));
+  std::set<std::string> before;
+  for (const auto& pod : pods_->list("default")) before.insert(pod->metadata.uid);
+  edit([](DaemonSet& set) { set.spec.template_.spec.containers[0].image = "agent:bad"; });
+  // One may be unavailable: the update stands still with the first.
+  ASSERT_TRUE(sets_->until(
+      [&] { return now()->status.updated_number_scheduled == 1 && now()->status.number_unavailable == 1; }));
+  edit([](DaemonSet& set) { set.spec.template_.spec.containers[0].image = "agent:1"; });
+  ASSERT_TRUE(until_complete(3));
+  const auto kept = std::ranges::count_if(pods_->list("default"),
+                                          [&](const auto& pod) { return before.contains(pod->metadata.uid); });
+  EXPECT_EQ(kept, 2);
+}
+
+TEST_F(DaemonSetSuite, RevisionsMayBeChangedByOthers) {
+  using api::appsv1::ControllerRevision;
+  using api::appsv1::ControllerRevisionList;
+  begin();
+  create(node("a"));
+  create(agent());
+  ASSERT_TRUE(until_complete(1));
+  const std::string uid = pods_->list("default")[0]->metadata.uid;
+  Watched<ControllerRevision> revisions(raw());
+  ASSERT_EQ(revisions.list("default").size(), 1u);
+  ControllerRevision copy = *revisions.list("default")[0];
+  const std::string first = copy.metadata.name;
+  const std::string hash = copy.metadata.labels.get("controller-revision-hash");
+  ControllerRevision made;
+  made.metadata.namespace_ = "default";
+  made.metadata.name = "by-hand";
+  made.metadata.labels = copy.metadata.labels;
+  made.metadata.owner_references = copy.metadata.owner_references;
+  made.data = copy.data;
+  made.revision = copy.revision + 1;
+  create(made);
+  ASSERT_TRUE(remove<ControllerRevision>("default", first).ok());
+  ASSERT_TRUE(revisions.until([&] { return !revisions.get("default", first); }));
+  // The copy takes its place: nothing is made, no pod goes.
+  edit([](DaemonSet& set) { set.metadata.annotations.insert_or_assign("touched", "1"); });
+  edit([](DaemonSet& set) { set.spec.template_.spec.containers[0].image = "agent:2"; });
+  ASSERT_TRUE(until_ready("a=agent:2 "));
+  ASSERT_TRUE(until_complete(1));
+  ASSERT_EQ(revisions.list("default").size(), 2u);
+  EXPECT_EQ(revisions.get("default", "by-hand")->revision, 2);
+  client::ListOptions old;
+  old.label_selector = "controller-revision-hash=" + hash;
+  ASSERT_TRUE(client().raw().remove_collection(api::resource_of<ControllerRevision>(), "default", {}, old).ok());
+  ASSERT_TRUE(revisions.until([&] { return revisions.list("default").size() == 1; }));
+  EXPECT_EQ(revisions.list("default")[0]->revision, 3);
+  EXPECT_NE(pods_->list("default")[0]->metadata.uid, uid);
+}
+
 TEST_F(DaemonSetSuite, OnDeleteWaitsForAPerson) {
   begin();
   create(node("a"));

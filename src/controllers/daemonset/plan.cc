@@ -113,6 +113,7 @@ void replace_in_place(const DaemonSet& set, const std::vector<Place>& places, co
     } else if (pair.fresh) {
       if (!available(set, *pair.fresh, now)) ++missing;
     } else if (!available(set, *pair.old, now)) {
+      ++missing;  // of no use: it goes at once, and takes its part of the limit
       plan.remove.push_back(pair.old);
     } else {
       candidates.push_back(pair.old);

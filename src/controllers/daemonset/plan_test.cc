@@ -83,9 +83,10 @@ TEST(DaemonSetUpdateTest, OldPodsGoAsFarAsTheLimitAllows) {
     const char* plan;
   };
   const Case cases[] = {
-      {{"r", "r", "r"}, 1, "-a/r "}, {{"r", "r", "r"}, 2, "-a/r -b/r "}, {{"R", "r", "r"}, 1, "-b/r "},
-      {{"N", "r", "r"}, 1, ""},      {{"N", "r", "n"}, 1, "-c/n "},      {{"R", "R", "R"}, 1, ""},
-      {{"t", "r", "r"}, 1, ""},      {{"t", "r", "r"}, 2, "-b/r "},
+      {{"r", "r", "r"}, 1, "-a/r "},      {{"r", "r", "r"}, 2, "-a/r -b/r "}, {{"R", "r", "r"}, 1, "-b/r "},
+      {{"N", "r", "r"}, 1, ""},           {{"N", "r", "n"}, 1, "-c/n "},      {{"R", "R", "R"}, 1, ""},
+      {{"t", "r", "r"}, 1, ""},           {{"t", "r", "r"}, 2, "-b/r "},      {{"n", "r", "r"}, 1, "-a/n "},
+      {{"n", "r", "r"}, 2, "-a/n -b/r "},
   };
   for (const Case& each : cases) {
     const std::vector<Place> places{place("a", each.pods[0]), place("b", each.pods[1]), place("c", each.pods[2])};
@@ -166,6 +167,38 @@ TEST(DaemonPodsTest, APodSaysWhereItBelongs) {
   EXPECT_TRUE(is_current(set, pod, "hash"));
   EXPECT_TRUE(is_current(set, pod, "other")) << "by its generation";
   EXPECT_FALSE(is_current({}, pod, "other"));
+}
+
+TEST(DaemonPodsTest, TheNodeReplacesTheTemplatesOwnTerms) {
+  DaemonSet set = make_set(1);
+  auto& affinity = set.spec.template_.spec.affinity.ensure().node_affinity.ensure();
+  auto& expression = affinity.required_during_scheduling_ignored_during_execution.ensure()
+                         .node_selector_terms.emplace_back()
+                         .match_expressions.emplace_back();
+  expression.key = "disk";
+  expression.operator_ = "Exists";
+  affinity.preferred_during_scheduling_ignored_during_execution.emplace_back().weight = 5;
+  const Pod pod = make_pod(set, daemon_spec(set), "n1", "hash");
+  const auto& made = *pod.spec.affinity->node_affinity;
+  const auto& terms = made.required_during_scheduling_ignored_during_execution->node_selector_terms;
+  ASSERT_EQ(terms.size(), 1u);
+  EXPECT_TRUE(terms[0].match_expressions.empty());
+  EXPECT_EQ(terms[0].match_fields.at(0).values, std::vector<std::string>{"n1"});
+  EXPECT_EQ(made.preferred_during_scheduling_ignored_during_execution.size(), 1u);
+}
+
+TEST(DaemonPodsTest, AnotherTolerationOfTheSameTaintStays) {
+  DaemonSet set = make_set(1);
+  auto& own = set.spec.template_.spec.tolerations;
+  own.emplace_back().key = "node.kubernetes.io/not-ready";
+  own[0].effect = "NoExecute";
+  own[0].operator_ = "Exists";
+  own[0].toleration_seconds = 30;
+  const size_t replaced = daemon_spec(set).tolerations.size();
+  EXPECT_FALSE(daemon_spec(set).tolerations[0].toleration_seconds) << "for ever";
+  own[0].operator_ = "Equal";
+  own[0].value = "x";
+  EXPECT_EQ(daemon_spec(set).tolerations.size(), replaced + 1);
 }
 
 }  // namespace

@@ -17,6 +17,28 @@ namespace {
 constexpr size_t kLongestPrefix = 223;
 constexpr std::string_view kPatchMember = "$patch";
 
+/// Go's hash/fnv New32, which multiplies before it mixes in.
+uint32_t fnv32(std::string_view bytes, uint32_t hash = kFnvStart) {
+  for (const char c : bytes) {
+    hash *= 16777619U;
+    hash ^= static_cast<uint8_t>(c);
+  }
+  return hash;
+}
+
+/// The characters of HTML as Go's encoder writes them: kubectl compares a revision's data byte for byte.
+std::string escape_html(const std::string& json) {
+  std::string out;
+  for (const char c : json) {
+    if (c == '<' || c == '>' || c == '&') {
+      out += c == '<' ? "\\u003c" : c == '>' ? "\\u003e" : "\\u0026";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 bool same_data(const std::string& a, const std::string& b) {
   if (a == b) return true;
   // Others may have written the members in another order.
@@ -37,7 +59,7 @@ std::string template_patch(const PodTemplateSpec& pod_template) {
   if (value.ok()) {
     for (auto& [name, member] : value->as_object()) stored[name] = std::move(member);
   }
-  return api::to_json(whole);
+  return escape_html(api::to_json(whole));
 }
 
 Result<PodTemplateSpec> template_of(const ControllerRevision& revision) {
@@ -54,8 +76,8 @@ Result<PodTemplateSpec> template_of(const ControllerRevision& revision) {
 
 ControllerRevision make_revision(const Owner& owner, const std::string& data, int64_t number,
                                  std::optional<int32_t> collision_count) {
-  uint32_t hash = fnv32a(data);
-  if (collision_count) hash = fnv32a(std::to_string(*collision_count), hash);
+  uint32_t hash = fnv32(data);
+  if (collision_count) hash = fnv32(std::to_string(*collision_count), hash);
   const std::string name = safe_encode(std::to_string(hash));
   ControllerRevision revision;
   revision.metadata.namespace_ = owner.reference.namespace_;

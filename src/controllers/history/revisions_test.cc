@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "api/validation/equal.h"
+#include "controllers/support/template_hash.h"
 #include "controllers/testing/suite.h"
 
 namespace trireme::controllers::history {
@@ -32,6 +33,18 @@ TEST(RevisionsTest, KeepATemplateAsAPatch) {
   ASSERT_TRUE(back.ok()) << back.status().to_string();
   EXPECT_TRUE(api::validation::semantic_equal(*back, with_image("a")));
   EXPECT_FALSE(template_of(ControllerRevision()).ok());
+}
+
+TEST(RevisionsTest, IsWhatUpstreamWouldWrite) {
+  EXPECT_NE(template_patch(with_image("a<b>&c")).find(R"("image":"a\u003cb\u003e\u0026c")"), std::string::npos);
+  Owner owner;
+  owner.reference.name = "web";
+  owner.hash_label = "hash";
+  // FNV-1 of "a", then of "a0".
+  EXPECT_EQ(make_revision(owner, "a", 1, std::nullopt).metadata.name, "web-" + safe_encode("84696446"));
+  const ControllerRevision counted = make_revision(owner, "a", 1, 0);
+  EXPECT_EQ(counted.metadata.name, "web-" + safe_encode("1886858602"));
+  EXPECT_EQ(counted.metadata.labels.get("hash"), safe_encode("1886858602"));
 }
 
 TEST(RevisionsTest, EqualContentIsFoundWhateverItsOrder) {

@@ -48,7 +48,7 @@ int32_t first_ordinal(const StatefulSet& set) { return set.spec.ordinals ? set.s
 int32_t replicas_of(const StatefulSet& set) { return std::max(set.spec.replicas.value_or(1), 0); }
 
 bool in_range(const StatefulSet& set, int32_t ordinal) {
-  return ordinal >= first_ordinal(set) && ordinal < first_ordinal(set) + replicas_of(set);
+  return ordinal >= first_ordinal(set) && ordinal < int64_t{first_ordinal(set)} + replicas_of(set);
 }
 
 std::string revision_of(const Pod& pod) { return pod.metadata.labels.get(api::appsv1::kStatefulSetRevisionLabel); }
@@ -127,13 +127,16 @@ bool apply_retention(const StatefulSet& set, const Pod* pod, int32_t ordinal, Pe
   const bool keep_when_deleted = !policy || retains(policy->when_deleted);
   const bool keep_when_scaled = !policy || retains(policy->when_scaled);
   auto& owners = claim.metadata.owner_references;
-  const auto* controller = controller_of(claim.metadata);
-  const bool foreign =
-      controller && controller->uid != set.metadata.uid && (!pod || controller->uid != pod->metadata.uid);
+  // By name: a set or pod that was made anew takes over from its predecessor, which would take the claim along.
+  const std::string name = pod_name(set, ordinal);
+  bool foreign = false;
   std::vector<OwnerReference> wanted;
   for (const OwnerReference& owner : owners) {
-    const bool ours = owner.uid == set.metadata.uid || (pod && owner.uid == pod->metadata.uid);
-    if (!ours) wanted.push_back(owner);
+    const bool ours = (owner.kind == "StatefulSet" && owner.name == set.metadata.name) ||
+                      (pod && owner.kind == "Pod" && owner.name == name);
+    if (ours) continue;
+    foreign |= owner.controller.value_or(false);
+    wanted.push_back(owner);
   }
   if (!foreign) {
     const bool to_pod = !keep_when_scaled && scaled_away;

@@ -29,7 +29,7 @@ int32_t partition_of(const StatefulSet& set) {
 std::optional<int32_t> max_unavailable(const StatefulSet& set) {
   const auto& rolling = set.spec.update_strategy.rolling_update;
   if (!rolling || !rolling->max_unavailable) return std::nullopt;
-  return std::max(rolling->max_unavailable->scaled(replicas_of(set), /*round_up=*/true).value_or(1), 1);
+  return std::max(rolling->max_unavailable->scaled(replicas_of(set), /*round_up=*/false).value_or(1), 1);
 }
 
 class Planner {
@@ -119,14 +119,19 @@ class Planner {
     }
   }
 
+  /// An old pod that is of no use costs nothing, or a broken template could never be mended; others go as far as the
+  /// limit allows.
   void update_several(int32_t allowed) {
-    const auto missing = std::ranges::count_if(members_.slots, [](const PodPointer& pod) { return !is_healthy(pod); });
-    auto left = allowed - static_cast<int32_t>(missing);
-    for (int32_t i = static_cast<int32_t>(members_.slots.size()) - 1; i >= partition_of(set_) && left > 0; --i) {
+    const auto useful = [&](const PodPointer& pod) { return is_healthy(pod) && available(*pod); };
+    int64_t missing = std::ranges::count_if(members_.slots, [&](const PodPointer& pod) { return !useful(pod); });
+    for (int32_t i = static_cast<int32_t>(members_.slots.size()) - 1; i >= partition_of(set_); --i) {
       const PodPointer& pod = members_.slots[static_cast<size_t>(i)];
       if (!pod || revision_of(*pod) == update_revision_ || is_terminating(*pod)) continue;
+      if (useful(pod)) {
+        if (missing >= allowed) continue;
+        ++missing;
+      }
       replace(pod, i);
-      --left;
     }
   }
 

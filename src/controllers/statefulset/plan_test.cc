@@ -118,6 +118,12 @@ TEST(StatefulSetPlanTest, PartitionAndMaxUnavailableBoundTheUpdate) {
   EXPECT_EQ(steps_of(plan(set, sort_out(set, pods_of(set, "rrrr")), "new", kNow)), "~3~2");
   EXPECT_EQ(steps_of(plan(set, sort_out(set, pods_of(set, "rrrN")), "new", kNow)), "~2");
   EXPECT_EQ(steps_of(plan(set, sort_out(set, pods_of(set, "rrNN")), "new", kNow)), "");
+  EXPECT_EQ(steps_of(plan(set, sort_out(set, pods_of(set, "nrnr")), "new", kNow)), "~2~0")
+      << "what is of no use goes, but nothing else";
+  set.spec.update_strategy.rolling_update->max_unavailable = api::IntOrString("70%");
+  EXPECT_EQ(steps_of(plan(set, sort_out(set, pods_of(set, "rrrr")), "new", kNow)), "~3~2") << "2.8 pods are 2";
+  set.spec.update_strategy.rolling_update->max_unavailable = api::IntOrString("1%");
+  EXPECT_EQ(steps_of(plan(set, sort_out(set, pods_of(set, "rrrr")), "new", kNow)), "~3") << "never none";
 
   set = make_set(2);
   set.spec.update_strategy.type = api::appsv1::kOnDeleteStatefulSetStrategyType;
@@ -178,6 +184,25 @@ TEST(StatefulSetIdentityTest, NamesAndClaims) {
   EXPECT_EQ(claims[0].metadata.labels.get("app"), "web");
   EXPECT_TRUE(is_claim_of(set, "data-web-5"));
   EXPECT_FALSE(is_claim_of(set, "data-website-5"));
+}
+
+TEST(StatefulSetRetentionTest, ASuccessorTakesOver) {
+  StatefulSet set = make_set(1);
+  auto& policy = set.spec.persistent_volume_claim_retention_policy.emplace();
+  policy.when_deleted = "Delete";
+  policy.when_scaled = "Retain";
+  PersistentVolumeClaim claim;
+  auto& owner = claim.metadata.owner_references.emplace_back();
+  owner.api_version = "apps/v1";
+  owner.kind = "StatefulSet";
+  owner.name = "web";
+  owner.uid = "an earlier set's";
+  owner.controller = true;
+  EXPECT_TRUE(apply_retention(set, nullptr, 0, claim));
+  ASSERT_EQ(claim.metadata.owner_references.size(), 1u);
+  EXPECT_EQ(claim.metadata.owner_references[0].uid, "set-uid");
+  claim.metadata.owner_references[0].kind = "Database";
+  EXPECT_FALSE(apply_retention(set, nullptr, 0, claim)) << "somebody else's";
 }
 
 TEST(StatefulSetRetentionTest, ClaimsBelongToTheSetOrToAPodThatWasScaledAway) {

@@ -6,6 +6,7 @@
 
 #include "api/validation/equal.h"
 #include "controllers/history/revisions.h"
+#include "controllers/runtime/batches.h"
 #include "controllers/statefulset/plan.h"
 #include "controllers/support/ownership.h"
 #include "controllers/support/statuses.h"
@@ -46,7 +47,8 @@ class StatefulSetController::Pass {
   /// Makes claims that are missing and keeps the owners of the others. `pod` is null before the pod is made. Returns
   /// false when the pod must wait for a claim of its predecessor to go.
   Result<bool> see_to_claims(int32_t ordinal, const Pod* pod);
-  Status write_status();
+  Status take_all(const std::vector<Step>& steps);
+  Status write_status(const std::string& current, const std::string& update);
   Status clean_up();
 
   /// Records the outcome of a call; a pod's, or a claim's of that pod.
@@ -64,24 +66,29 @@ class StatefulSetController::Pass {
 
 Result<Outcome> StatefulSetController::Pass::run() {
   TRY(claim());
-  TRY(find_revisions());
-  Plan next;
-  Status failure;
-  if (!set_.metadata.deletion_timestamp) {
-    next = plan(set_, members_, update_->metadata.name, now_);
-    for (const Step& step : next.steps) {
-      Status status = take(step);
-      if (status.ok()) continue;
-      if (namespace_is_ending(status)) return Outcome::done();
-      failure = std::move(status);
-      // In order: what follows must not happen before this has. Side by side: the others need not suffer.
-      if (set_.spec.pod_management_policy != api::appsv1::kParallelPodManagement) break;
-    }
+  if (set_.metadata.deletion_timestamp) {
+    // The garbage collector takes the revisions away: none may be made now.
+    TRY(write_status(set_.status.current_revision, set_.status.update_revision));
+    return Outcome::done();
   }
-  TRY(write_status());
+  TRY(find_revisions());
+  const Plan next = plan(set_, members_, update_->metadata.name, now_);
+  const Status failure = take_all(next.steps);
+  if (namespace_is_ending(failure)) return Outcome::done();
+  TRY(write_status(current_->metadata.name, update_->metadata.name));
   TRY(clean_up());
   if (!failure.ok()) return failure;
   return next.look_again ? Outcome::again_after(*next.look_again) : Outcome::done();
+}
+
+Status StatefulSetController::Pass::take_all(const std::vector<Step>& steps) {
+  if (set_.spec.pod_management_policy == api::appsv1::kParallelPodManagement) {
+    const bool parallel = !controller_.context().single_threaded;
+    return slow_start(steps.size(), parallel, [&](size_t i) { return take(steps[i]); }).failure;
+  }
+  // What follows must not happen before this has.
+  for (const Step& step : steps) TRY(take(step));
+  return {};
 }
 
 Status StatefulSetController::Pass::claim() {
@@ -107,15 +114,19 @@ Status StatefulSetController::Pass::find_revisions() {
                  [&] { return confirm_alive(client_, set_); }));
   history::sort_revisions(revisions_);
   const std::string data = history::template_patch(set_.spec.template_);
+  // It is part of the names, and of every status.
+  if (!set_.status.collision_count) set_.status.collision_count = 0;
   update_ = history::find_equal(revisions_, data);
   const int64_t highest = history::highest_number(revisions_);
   if (!update_) {
     history::Owner owner{client::reference_to(set_), set_.spec.template_.metadata.labels, metadata.annotations,
                          "controller.kubernetes.io/hash"};
     TRY_ASSIGN(update_, history::create_revision(client_, owner, data, highest + 1, set_.status.collision_count));
+    controller_.revisions_fence_.wrote(metadata.uid, update_->metadata.resource_version);
     revisions_.push_back(update_);
   } else if (update_->revision < highest) {
     TRY_ASSIGN(update_, history::renumber(client_, *update_, highest + 1));
+    controller_.revisions_fence_.wrote(metadata.uid, update_->metadata.resource_version);
     std::erase_if(revisions_, [&](const auto& each) { return each->metadata.name == update_->metadata.name; });
     revisions_.push_back(update_);
   }
@@ -133,10 +144,14 @@ Status StatefulSetController::Pass::take(const Step& step) {
       return tend(step.ordinal, *step.pod);
     case Step::Kind::kRecreate: {
       const bool failed = step.pod->status.phase == api::corev1::kPodFailed;
-      controller_.events_.warning(
-          set_, failed ? "RecreatingFailedPod" : "RecreatingTerminatedPod",
+      const std::string text =
           fmt::format("StatefulSet {}/{} is recreating {} Pod {}", set_.metadata.namespace_, set_.metadata.name,
-                      failed ? "failed" : "terminated", step.pod->metadata.name));
+                      failed ? "failed" : "terminated", step.pod->metadata.name);
+      if (failed) {
+        controller_.events_.warning(set_, "RecreatingFailedPod", text);
+      } else {
+        controller_.events_.normal(set_, "RecreatingTerminatedPod", text);
+      }
       return remove(*step.pod);
     }
     case Step::Kind::kDelete:
@@ -222,15 +237,16 @@ Status StatefulSetController::Pass::remove(const Pod& pod) {
   client::DeleteOptions options;
   options.uid = pod.metadata.uid;
   const Status status = client_.remove<Pod>(pod.metadata.namespace_, pod.metadata.name, options);
-  if (status.is(Reason::kNotFound)) return {};
+  // A conflict: the name is another pod's by now.
+  if (status.is(Reason::kNotFound) || status.is(Reason::kConflict)) return {};
   tell("delete", pod.metadata.name, status);
   TRY(status);
   controller_.fence_.deleted(set_.metadata.uid, pod);
   return {};
 }
 
-Status StatefulSetController::Pass::write_status() {
-  auto status = count_status(set_, members_, current_->metadata.name, update_->metadata.name, now_);
+Status StatefulSetController::Pass::write_status(const std::string& current, const std::string& update) {
+  auto status = count_status(set_, members_, current, update, now_);
   const auto stored = controller_.sets_.get(client::key_of(set_.metadata));
   if (stored && api::validation::semantic_equal(stored->status, status)) return {};
   set_.status = std::move(status);
@@ -258,9 +274,14 @@ StatefulSetController::StatefulSetController(const ControllerContext& context)
   index_by_controller(pods_);
   index_by_controller(revisions_);
   sets_.add_handler([this](const auto& before, const auto& after) {
-    if (!after) fence_.forget(before->metadata.uid);
+    if (!after) {
+      fence_.forget(before->metadata.uid);
+      revisions_fence_.forget(before->metadata.uid);
+    }
     enqueue(client::key_of((after ? after : before)->metadata));
   });
+  revisions_.add_handler(
+      [this](const auto& before, const auto& after) { enqueue_owner((after ? after : before)->metadata); });
   pods_.add_handler([this](const auto& before, const auto& after) { on_pod(before, after); });
   claims_.add_handler([this](const auto& before, const auto& after) {
     // A pod may wait for a claim of its predecessor to go.
@@ -271,10 +292,10 @@ StatefulSetController::StatefulSetController(const ControllerContext& context)
   });
 }
 
-void StatefulSetController::enqueue_owner(const Pod& pod) {
-  const auto* controller = controller_of(pod.metadata);
+void StatefulSetController::enqueue_owner(const api::metav1::ObjectMeta& metadata) {
+  const auto* controller = controller_of(metadata);
   if (!controller || controller->kind != "StatefulSet") return;
-  const SetPointer set = sets_.get(pod.metadata.namespace_, controller->name);
+  const SetPointer set = sets_.get(metadata.namespace_, controller->name);
   if (set && set->metadata.uid == controller->uid) enqueue(client::key_of(set->metadata));
 }
 
@@ -285,10 +306,10 @@ void StatefulSetController::enqueue_matching(const Pod& pod) {
 }
 
 void StatefulSetController::on_pod(const PodPointer& before, const PodPointer& after) {
-  if (before) enqueue_owner(*before);
+  if (before) enqueue_owner(before->metadata);
   if (!after) return;
   if (controller_of(after->metadata)) {
-    enqueue_owner(*after);
+    enqueue_owner(after->metadata);
   } else if (!before || controller_of(before->metadata) || before->metadata.labels != after->metadata.labels) {
     enqueue_matching(*after);
   }
@@ -302,7 +323,7 @@ Result<Outcome> StatefulSetController::reconcile(const std::string& key) {
                                     const PodPointer pod = pods_.get(ns, name);
                                     return !pod || pod->metadata.uid != uid || pod->metadata.deletion_timestamp;
                                   });
-  if (!seen) return Outcome::done();
+  if (!seen || !revisions_fence_.passed(set->metadata.uid, revisions_.version(), {})) return Outcome::done();
   return Pass(*this, *set).run();
 }
 

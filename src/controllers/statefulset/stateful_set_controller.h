@@ -21,7 +21,7 @@ class StatefulSetController final : public Controller {
   using SetPointer = std::shared_ptr<const api::appsv1::StatefulSet>;
   void on_pod(const std::shared_ptr<const api::corev1::Pod>& before,
               const std::shared_ptr<const api::corev1::Pod>& after);
-  void enqueue_owner(const api::corev1::Pod& pod);
+  void enqueue_owner(const api::metav1::ObjectMeta& metadata);
   void enqueue_matching(const api::corev1::Pod& pod);
 
   client::Informer<api::appsv1::StatefulSet>& sets_;
@@ -29,7 +29,8 @@ class StatefulSetController final : public Controller {
   client::Informer<api::corev1::PersistentVolumeClaim>& claims_;
   client::Informer<api::appsv1::ControllerRevision>& revisions_;
   client::EventRecorder events_;
-  WriteFence fence_;
+  WriteFence fence_;            ///< Of pods.
+  WriteFence revisions_fence_;  ///< Lest two revisions get the same number.
 };
 
 }  // namespace trireme::controllers

@@ -252,6 +252,76 @@ TEST_F(StatefulSetSuite, AdoptsAndReleasesByLabelsAndName) {
   EXPECT_EQ(pods_->get("default", "web-0")->metadata.labels.get("statefulset.kubernetes.io/pod-name"), "web-0");
 }
 
+TEST_F(StatefulSetSuite, ParallelPodsNeedNotWaitForEachOther) {
+  std::atomic<bool> healthy = false;
+  HollowKubelet::Options options;
+  options.run = [&](Pod& pod) {
+    if (!healthy) return false;
+    HollowKubelet::set_ready(pod, clock_->now());
+    return true;
+  };
+  begin(std::move(options));
+  StatefulSet set = web(3);
+  set.spec.pod_management_policy = api::appsv1::kParallelPodManagement;
+  set.spec.update_strategy.type = "RollingUpdate";
+  set.spec.update_strategy.rolling_update.emplace().max_unavailable = api::IntOrString(2);
+  create(set);
+  ASSERT_TRUE(pods_->until([&] { return pods_->list("default").size() == 3; })) << "none of them is ready";
+  edit([](StatefulSet& each) { each.spec.replicas = 1; });
+  ASSERT_TRUE(pods_->until([&] { return pods_->list("default").size() == 1; }));
+  EXPECT_TRUE(pods_->get("default", "web-0"));
+  // What never became ready is replaced by what does.
+  edit([](StatefulSet& each) {
+    each.spec.replicas = 4;
+    each.spec.template_.spec.containers[0].image = "web:2";
+  });
+  ASSERT_TRUE(pods_->until([&] {
+    const auto pod = pods_->get("default", "web-0");
+    return pod && pod->spec.containers[0].image == "web:2" && pods_->list("default").size() == 4;
+  }));
+  healthy = true;
+  kubelet_->look_again();
+  ASSERT_TRUE(until_ready("web-0=web:2 web-1=web:2 web-2=web:2 web-3=web:2 "));
+  ASSERT_TRUE(until_complete(4));
+}
+
+TEST_F(StatefulSetSuite, HasAScaleAndKeepsForeignConditions) {
+  begin();
+  create(web(1));
+  ASSERT_TRUE(until_complete(1));
+  const auto scaled = client().raw().patch(api::resource_of<StatefulSet>(), "default", "web", client::PatchType::kMerge,
+                                           R"({"spec":{"replicas":2}})", "scale");
+  ASSERT_TRUE(scaled.ok()) << scaled.status().to_string();
+  ASSERT_TRUE(until_complete(2));
+  change<StatefulSet>(
+      "default", "web",
+      [](StatefulSet& set) {
+        auto& condition = set.status.conditions.emplace_back();
+        condition.type = "StatusUpdate";
+        condition.status = "True";
+      },
+      true);
+  edit([](StatefulSet& set) { set.spec.replicas = 1; });
+  ASSERT_TRUE(until_complete(1));
+  ASSERT_EQ(now()->status.conditions.size(), 1u);
+  EXPECT_EQ(now()->status.conditions[0].type, "StatusUpdate");
+  EXPECT_EQ(now()->status.collision_count, 0);
+}
+
+TEST_F(StatefulSetSuite, DeletedInTheForegroundItLeavesNothing) {
+  begin();
+  create(web(2));
+  ASSERT_TRUE(until_complete(2));
+  client::DeleteOptions options;
+  options.propagation_policy = "Foreground";
+  ASSERT_TRUE(remove<StatefulSet>("default", "web", options).ok());
+  ASSERT_TRUE(sets_->until([&] { return !now(); }));
+  EXPECT_TRUE(pods_->list("default").empty());
+  const auto revisions = client().list<ControllerRevision, ControllerRevisionList>("default");
+  ASSERT_TRUE(revisions.ok());
+  EXPECT_TRUE(revisions->items.empty());
+}
+
 StatefulSet with_claims() {
   StatefulSet set = web(2);
   add_claim(set);
