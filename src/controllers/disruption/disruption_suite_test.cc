@@ -182,7 +182,8 @@ TEST_F(DisruptionSuite, AStaleConditionIsTakenBack) {
       },
       true);
   EXPECT_TRUE(advance_until(pods, std::chrono::seconds(20), [&] {
-    const auto* told = api::find_condition(pods.get("default", "a")->status.conditions, "DisruptionTarget");
+    const auto pod = pods.get("default", "a");
+    const auto* told = pod ? api::find_condition(pod->status.conditions, "DisruptionTarget") : nullptr;
     return told != nullptr && told->status == "False";
   }));
 }
