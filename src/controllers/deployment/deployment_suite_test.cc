@@ -415,13 +415,56 @@ TEST_F(DeploymentSuite, WhatAUserWritesIntoTheStatusIsOverwritten) {
   EXPECT_TRUE(find_condition(now()->status, "Mine"));
 }
 
+TEST_F(DeploymentSuite, TheWholeLifeOfADeployment) {
+  begin();
+  Deployment deployment = web(1);
+  deployment.metadata.labels.insert_or_assign("test-deployment-static", "true");
+  create(deployment);
+  ASSERT_TRUE(until_rolled_out("web:1"));
+  const auto patched = client().patch<Deployment>(
+      "default", "web", client::PatchType::kStrategicMerge,
+      R"({"metadata":{"labels":{"test-deployment":"patched"}},"spec":{"replicas":2,"template":{"spec":{
+          "terminationGracePeriodSeconds":0,"containers":[{"name":"main","image":"web:2"}]}}}})");
+  ASSERT_TRUE(patched.ok()) << patched.status().to_string();
+  ASSERT_TRUE(until_rolled_out("web:2"));
+  EXPECT_EQ(now()->status.replicas, 2);
+
+  client::ListOptions selection;
+  selection.label_selector = "test-deployment-static=true";
+  const auto listed = client().list<Deployment, api::appsv1::DeploymentList>("", selection);
+  ASSERT_TRUE(listed.ok());
+  ASSERT_EQ(listed->items.size(), 1u);
+  EXPECT_EQ(listed->items[0].metadata.labels.get("test-deployment"), "patched");
+
+  change<Deployment>(
+      "default", "web",
+      [](Deployment& each) {
+        auto& mine = each.status.conditions.emplace_back();
+        mine.type = "StatusUpdate";
+        mine.status = "True";
+        mine.reason = "E2E";
+        each.spec.replicas = 9;  // not this way
+      },
+      /*status=*/true);
+  ASSERT_TRUE(deployments_->until([&] { return find_condition(now()->status, "StatusUpdate") != nullptr; }));
+  EXPECT_EQ(replicas_of(*now()), 2);
+  edit([](Deployment& each) { each.spec.replicas = 3; });
+  ASSERT_TRUE(deployments_->until([&] { return now()->status.available_replicas == 3; }));
+  EXPECT_TRUE(find_condition(now()->status, "StatusUpdate"));
+
+  ASSERT_TRUE(
+      client().raw().remove_collection(api::resource_of<Deployment>(), "default", by("Background"), selection).ok());
+  ASSERT_TRUE(deployments_->until([&] { return !now(); }));
+  EXPECT_TRUE(advance_until(*pods_, seconds(1), [&] { return pods_->list("default").empty(); }));
+}
+
 TEST_F(DeploymentSuite, DeletionTakesOrLeavesTheSets) {
   begin();
   for (const char* policy : {"Background", "Foreground"}) {
     create(web(2));
     ASSERT_TRUE(until_rolled_out("web:1"));
     ASSERT_EQ(remove<Deployment>("default", "web", by(policy)).to_string(), "OK");
-    EXPECT_TRUE(pods_->until([&] { return pods_->list("default").empty(); })) << policy;
+    EXPECT_TRUE(advance_until(*pods_, seconds(1), [&] { return pods_->list("default").empty(); })) << policy;
     EXPECT_TRUE(sets_->until([&] { return sets_->list("default").empty(); })) << policy;
     EXPECT_TRUE(deployments_->until([&] { return !now(); })) << policy;
   }

@@ -25,6 +25,10 @@ std::vector<SetPointer> active(std::vector<SetPointer> sets) {
   return sets;
 }
 
+/// The available pods that will stay. A status that lags behind a smaller size still counts pods that are going: taken
+/// as available they would let more go than may.
+int32_t lasting(const ReplicaSet& set) { return std::min(set.status.available_replicas, replicas_of(set)); }
+
 bool older(const SetPointer& a, const SetPointer& b) {
   if (a->metadata.creation_timestamp != b->metadata.creation_timestamp) {
     return a->metadata.creation_timestamp < b->metadata.creation_timestamp;
@@ -157,8 +161,8 @@ std::vector<Resize> shrink_old(const Deployment& deployment, const Sets& sets) {
     each.replicas -= gone;
     may_clean -= gone;
   }
-  int32_t available = sets.current->status.available_replicas;
-  for (const Resize& each : plan) available += each.set->status.available_replicas;
+  int32_t available = lasting(*sets.current);
+  for (const Resize& each : plan) available += lasting(*each.set);
   int32_t spare = available - min_available;
   for (Resize& each : plan) {
     const int32_t gone = std::clamp(spare, 0, each.replicas);
