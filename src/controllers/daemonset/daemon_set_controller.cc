@@ -255,7 +255,8 @@ DaemonSetController::DaemonSetController(const ControllerContext& context)
       pods_(context.informers->informer<Pod>()),
       nodes_(context.informers->informer<Node>()),
       revisions_(context.informers->informer<ControllerRevision>()),
-      events_(context.events->recorder("daemonset-controller")) {
+      events_(context.events->recorder("daemonset-controller")),
+      finder_(sets_, selector_of, [this](std::string key) { enqueue(std::move(key)); }) {
   index_by_controller(pods_);
   index_by_controller(revisions_);
   sets_.add_handler([this](const auto& before, const auto& after) {
@@ -266,9 +267,9 @@ DaemonSetController::DaemonSetController(const ControllerContext& context)
     enqueue(client::key_of((after ? after : before)->metadata));
   });
   revisions_.add_handler(
-      [this](const auto& before, const auto& after) { enqueue_owner((after ? after : before)->metadata); });
+      [this](const auto& before, const auto& after) { finder_.owner_of((after ? after : before)->metadata); });
   nodes_.add_handler([this](const auto& before, const auto& after) { on_node(before, after); });
-  pods_.add_handler([this](const auto& before, const auto& after) { on_pod(before, after); });
+  pods_.add_handler([this](const auto& before, const auto& after) { finder_.on_pod(before, after); });
 }
 
 /// Only the sets for which something changes: there are many nodes, and they report every few seconds.
@@ -282,38 +283,11 @@ void DaemonSetController::on_node(const NodePointer& before, const NodePointer& 
   }
 }
 
-void DaemonSetController::enqueue_owner(const api::metav1::ObjectMeta& metadata) {
-  const auto* controller = controller_of(metadata);
-  if (!controller || controller->kind != "DaemonSet") return;
-  const SetPointer set = sets_.get(metadata.namespace_, controller->name);
-  if (set && set->metadata.uid == controller->uid) enqueue(client::key_of(set->metadata));
-}
-
-void DaemonSetController::enqueue_matching(const Pod& pod) {
-  for (const SetPointer& set : sets_.list(pod.metadata.namespace_)) {
-    if (selector_of(*set).matches(pod.metadata.labels)) enqueue(client::key_of(set->metadata));
-  }
-}
-
-void DaemonSetController::on_pod(const PodPointer& before, const PodPointer& after) {
-  if (before) enqueue_owner(before->metadata);
-  if (!after) return;
-  if (controller_of(after->metadata)) {
-    enqueue_owner(after->metadata);
-  } else if (!before || controller_of(before->metadata) || before->metadata.labels != after->metadata.labels) {
-    enqueue_matching(*after);
-  }
-}
-
 Result<Outcome> DaemonSetController::reconcile(const std::string& key) {
   const SetPointer set = sets_.get(key);
   if (!set) return Outcome::done();
-  const bool seen = fence_.passed(set->metadata.uid, pods_.version(),
-                                  [this](const std::string& ns, const std::string& name, const std::string& uid) {
-                                    const PodPointer pod = pods_.get(ns, name);
-                                    return !pod || pod->metadata.uid != uid || pod->metadata.deletion_timestamp;
-                                  });
-  if (!seen || !revisions_fence_.passed(set->metadata.uid, revisions_.version(), {})) return Outcome::done();
+  if (!fence_.passed(set->metadata.uid, pods_) || !revisions_fence_.passed(set->metadata.uid, revisions_.version(), {}))
+    return Outcome::done();
   return Pass(*this, *set).run();
 }
 

@@ -7,6 +7,7 @@
 #include "api/types/appsv1.h"
 #include "api/types/corev1.h"
 #include "controllers/runtime/controller.h"
+#include "controllers/support/owned_pods.h"
 #include "controllers/support/write_fence.h"
 
 namespace trireme::controllers {
@@ -39,16 +40,13 @@ class DaemonSetController final : public Controller {
   using SetPointer = std::shared_ptr<const api::appsv1::DaemonSet>;
   using NodePointer = std::shared_ptr<const api::corev1::Node>;
   void on_node(const NodePointer& before, const NodePointer& after);
-  void on_pod(const std::shared_ptr<const api::corev1::Pod>& before,
-              const std::shared_ptr<const api::corev1::Pod>& after);
-  void enqueue_owner(const api::metav1::ObjectMeta& metadata);
-  void enqueue_matching(const api::corev1::Pod& pod);
 
   client::Informer<api::appsv1::DaemonSet>& sets_;
   client::Informer<api::corev1::Pod>& pods_;
   client::Informer<api::corev1::Node>& nodes_;
   client::Informer<api::appsv1::ControllerRevision>& revisions_;
   client::EventRecorder events_;
+  const OwnerFinder<api::appsv1::DaemonSet> finder_;
   WriteFence fence_;            ///< Of pods.
   WriteFence revisions_fence_;  ///< Lest two revisions get the same number.
   FailedPodBackoff backoff_;

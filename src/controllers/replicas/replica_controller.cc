@@ -82,6 +82,7 @@ ReplicaController<T>::ReplicaController(const ControllerContext& context, std::s
     : Controller(context, std::move(name), Kind<T>::workers(context.options)),
       owners_(context.informers->informer<T>()),
       pods_(context.informers->informer<Pod>()),
+      finder_(owners_, Kind<T>::selector, [this](std::string key) { this->enqueue(std::move(key)); }),
       manager_(context.client, context.clock, context.events->recorder(std::move(component)),
                !context.single_threaded) {
   index_by_controller(pods_);
@@ -90,39 +91,7 @@ ReplicaController<T>::ReplicaController(const ControllerContext& context, std::s
     if (!after) manager_.forget(before->metadata.uid);
     this->enqueue(client::key_of((after ? after : before)->metadata));
   });
-  pods_.add_handler([this](const PodPointer& before, const PodPointer& after) { on_pod(before, after); });
-}
-
-template <typename T>
-void ReplicaController<T>::enqueue_owner(const Pod& pod) {
-  const auto* controller = controller_of(pod.metadata);
-  if (!controller || controller->kind != api::type_info<T>().kind) return;
-  const Pointer owner = owners_.get(pod.metadata.namespace_, controller->name);
-  if (owner && owner->metadata.uid == controller->uid) this->enqueue(client::key_of(owner->metadata));
-}
-
-template <typename T>
-void ReplicaController<T>::enqueue_matching(const Pod& pod) {
-  for (const Pointer& owner : owners_.list(pod.metadata.namespace_)) {
-    if (Kind<T>::selector(*owner).matches(pod.metadata.labels)) this->enqueue(client::key_of(owner->metadata));
-  }
-}
-
-template <typename T>
-void ReplicaController<T>::on_pod(const PodPointer& before, const PodPointer& after) {
-  if (!after) {
-    enqueue_owner(*before);
-    return;
-  }
-  const auto* old_owner = before ? controller_of(before->metadata) : nullptr;
-  const auto* new_owner = controller_of(after->metadata);
-  const bool moved = old_owner && (!new_owner || new_owner->uid != old_owner->uid);
-  if (moved) enqueue_owner(*before);
-  if (new_owner) {
-    enqueue_owner(*after);
-  } else if (!before || moved || before->metadata.labels != after->metadata.labels) {
-    enqueue_matching(*after);
-  }
+  pods_.add_handler([this](const PodPointer& before, const PodPointer& after) { finder_.on_pod(before, after); });
 }
 
 template <typename T>

@@ -4,6 +4,7 @@
 
 #include "controllers/replicas/replica_manager.h"
 #include "controllers/runtime/controller.h"
+#include "controllers/support/owned_pods.h"
 
 namespace trireme::controllers {
 
@@ -19,15 +20,13 @@ class ReplicaController final : public Controller {
 
  private:
   using Pointer = std::shared_ptr<const T>;
-  void on_pod(const PodPointer& before, const PodPointer& after);
-  void enqueue_owner(const api::corev1::Pod& pod);
-  void enqueue_matching(const api::corev1::Pod& pod);
   /// The pods of all that have the same controller (a Deployment's replica sets), this one's among them.
   std::vector<PodPointer> related(const T& object) const;
   Status write_status(T object, const ReplicaCounts& counts, const ReplicaManager::Scaling& scaling);
 
   client::Informer<T>& owners_;
   client::Informer<api::corev1::Pod>& pods_;
+  const OwnerFinder<T> finder_;
   ReplicaManager manager_;
 };
 

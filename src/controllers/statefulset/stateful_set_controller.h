@@ -5,6 +5,7 @@
 #include "api/types/appsv1.h"
 #include "api/types/corev1.h"
 #include "controllers/runtime/controller.h"
+#include "controllers/support/owned_pods.h"
 #include "controllers/support/write_fence.h"
 
 namespace trireme::controllers {
@@ -19,16 +20,13 @@ class StatefulSetController final : public Controller {
  private:
   class Pass;
   using SetPointer = std::shared_ptr<const api::appsv1::StatefulSet>;
-  void on_pod(const std::shared_ptr<const api::corev1::Pod>& before,
-              const std::shared_ptr<const api::corev1::Pod>& after);
-  void enqueue_owner(const api::metav1::ObjectMeta& metadata);
-  void enqueue_matching(const api::corev1::Pod& pod);
 
   client::Informer<api::appsv1::StatefulSet>& sets_;
   client::Informer<api::corev1::Pod>& pods_;
   client::Informer<api::corev1::PersistentVolumeClaim>& claims_;
   client::Informer<api::appsv1::ControllerRevision>& revisions_;
   client::EventRecorder events_;
+  const OwnerFinder<api::appsv1::StatefulSet> finder_;
   WriteFence fence_;            ///< Of pods.
   WriteFence revisions_fence_;  ///< Lest two revisions get the same number.
 };

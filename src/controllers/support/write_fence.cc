@@ -28,6 +28,13 @@ bool WriteFence::passed(const std::string& owner, uint64_t version, const Termin
   return true;
 }
 
+bool WriteFence::passed(const std::string& owner, const client::Informer<api::corev1::Pod>& pods) {
+  return passed(owner, pods.version(), [&](const std::string& ns, const std::string& name, const std::string& uid) {
+    const auto pod = pods.get(ns, name);
+    return !pod || pod->metadata.uid != uid || pod->metadata.deletion_timestamp;
+  });
+}
+
 void WriteFence::forget(const std::string& owner) {
   const std::lock_guard lock(mutex_);
   entries_.erase(owner);

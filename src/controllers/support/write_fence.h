@@ -8,6 +8,7 @@
 #include <string>
 
 #include "api/types/corev1.h"
+#include "client/informer.h"
 
 namespace trireme::controllers {
 
@@ -25,6 +26,8 @@ class WriteFence {
   /// the cache shows that it terminates or has gone.
   using Terminating = std::function<bool(const std::string& ns, const std::string& name, const std::string& uid)>;
   bool passed(const std::string& owner, uint64_t version, const Terminating& terminating);
+  /// The same, asking the cache of all pods.
+  bool passed(const std::string& owner, const client::Informer<api::corev1::Pod>& pods);
   void forget(const std::string& owner);
 
  private:
