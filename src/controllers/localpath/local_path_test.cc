@@ -95,8 +95,8 @@ TEST_F(LocalPathSuite, AClaimBecomesADirectoryAndGoesWithIt) {
   const auto bound = claims_->get("default", "data");
   const std::string name = "pvc-" + bound->metadata.uid;
   EXPECT_EQ(bound->spec.volume_name, name);
+  ASSERT_TRUE(volumes_->until([&] { return volumes_->get("", name) != nullptr; }));
   const auto made = volumes_->get("", name);
-  ASSERT_TRUE(made);
   const std::string directory = name + "_default_data";
   EXPECT_EQ(made->spec.persistent_volume_source.local->path, "/data/volumes/" + directory);
   EXPECT_EQ(made->spec.node_affinity->required->node_selector_terms[0].match_expressions[0].values,
@@ -104,7 +104,10 @@ TEST_F(LocalPathSuite, AClaimBecomesADirectoryAndGoesWithIt) {
 
   ASSERT_TRUE(remove<Claim>("default", "data").ok());
   const std::string key = std::string(api::kLocalPathRemoval) + name;
-  ASSERT_TRUE(nodes_->until([&] { return nodes_->get("", "n1")->metadata.annotations.get(key) == directory; }));
+  ASSERT_TRUE(nodes_->until([&] {
+    const auto found = nodes_->get("", "n1");
+    return found && found->metadata.annotations.get(key) == directory;
+  }));
   EXPECT_TRUE(volumes_->get("", name)) << "it stands for data that is still there";
   change<Node>("", "n1", [&](Node& each) {
     each.metadata.annotations.insert_or_assign(key, std::string(api::kLocalPathRemoved));
@@ -124,7 +127,8 @@ TEST_F(LocalPathSuite, AVolumeDeletedBeforeItsClaimTakesItsDirectoryToo) {
   ASSERT_TRUE(remove<Volume>("", name).ok());
   ASSERT_TRUE(remove<Claim>("default", "data").ok());
   const std::string key = std::string(api::kLocalPathRemoval) + name;
-  ASSERT_TRUE(nodes_->until([&] { return nodes_->get("", "n1")->metadata.annotations.contains(key); }));
+  ASSERT_TRUE(nodes_->until(
+      [&] { return nodes_->get("", "n1") && nodes_->get("", "n1")->metadata.annotations.contains(key); }));
   EXPECT_TRUE(volumes_->get("", name));
   // The node goes instead of answering.
   ASSERT_TRUE(remove<Node>("", "n1").ok());
@@ -154,7 +158,9 @@ TEST_F(LocalPathSuite, ANodeThatIsGoneIsNotWaitedFor) {
   create(claim("data", kGi, "local-path"));
   select_node("data", "gone");
   ASSERT_TRUE(claims_->until([&] {
-    const auto& annotations = claims_->get("default", "data")->metadata.annotations;
+    const auto found = claims_->get("default", "data");
+    if (!found) return false;
+    const auto& annotations = found->metadata.annotations;
     return annotations.contains(api::kStorageProvisioner) && !annotations.contains(api::kSelectedNode);
   }));
 }
@@ -167,8 +173,10 @@ TEST_F(LocalPathSuite, WhatIsInUseOutlivesItsDeletion) {
   ASSERT_TRUE(is_bound("data"));
   ASSERT_TRUE(claims_->until(
       [&] { return api::has_finalizer(claims_->get("default", "data")->metadata, api::kClaimProtection); }));
-  ASSERT_TRUE(
-      volumes_->until([&] { return api::has_finalizer(volumes_->get("", "v")->metadata, api::kVolumeProtection); }));
+  ASSERT_TRUE(volumes_->until([&] {
+    const auto found = volumes_->get("", "v");
+    return found && api::has_finalizer(found->metadata, api::kVolumeProtection);
+  }));
   create(user("web", "data", "n1"));
   ASSERT_TRUE(remove<Volume>("", "v").ok());
   ASSERT_TRUE(remove<Claim>("default", "data").ok());
@@ -326,7 +334,9 @@ TEST_F(AttachSuite, AVolumeFollowsItsPods) {
   EXPECT_EQ(attachments_->get("", on("n1"))->spec.attacher, "csi.example.com");
   set_attached("n1");
   ASSERT_TRUE(nodes_->until([&] {
-    const auto& attached = nodes_->get("", "n1")->status.volumes_attached;
+    const auto found = nodes_->get("", "n1");
+    if (!found) return false;
+    const auto& attached = found->status.volumes_attached;
     return attached.size() == 1 && attached[0].name == "kubernetes.io/csi/csi.example.com^h1";
   }));
   ASSERT_TRUE(events_seen_->until([&] {
@@ -360,7 +370,10 @@ TEST_F(AttachSuite, ADeadNodeHoldsAVolumeNoLongerThanSixMinutes) {
   create(user("web", "data", "n1"));
   ASSERT_TRUE(exists("n1", true));
   set_attached("n1");
-  ASSERT_TRUE(nodes_->until([&] { return nodes_->get("", "n1")->status.volumes_attached.size() == 1; }));
+  ASSERT_TRUE(nodes_->until([&] {
+    const auto found = nodes_->get("", "n1");
+    return found && found->status.volumes_attached.size() == 1;
+  }));
   set_in_use("n1", true, "Unknown");
   end_pod("web");
   EXPECT_FALSE(attachments_->until([&] { return !attachments_->get("", on("n1")); }, std::chrono::milliseconds(200)));
@@ -372,7 +385,10 @@ TEST_F(AttachSuite, ANodeOutOfServiceHoldsNothing) {
   create(user("web", "data", "n1"));
   ASSERT_TRUE(exists("n1", true));
   set_attached("n1");
-  ASSERT_TRUE(nodes_->until([&] { return nodes_->get("", "n1")->status.volumes_attached.size() == 1; }));
+  ASSERT_TRUE(nodes_->until([&] {
+    const auto found = nodes_->get("", "n1");
+    return found && found->status.volumes_attached.size() == 1;
+  }));
   set_in_use("n1", true, "Unknown");
   end_pod("web");
   change<Node>("", "n1", [](Node& each) {
