@@ -18,18 +18,17 @@ class Rollouts final : public WorkloadScenario {
  protected:
   void disturb(World& world, Workload& workload) override {
     Random random = world.random("rollouts");
-    // No node fails and nobody scales: what the strategy promises must hold at every moment.
-    workload.watch_rollouts();
     const Duration begin = fill_time() + seconds(20);
     for (size_t i = 0; i < workload.count(); ++i) {
       const Duration first = random.between(begin, options_.duration);
       world.after(first, [&workload, i] { workload.roll_out(i); });
       // Again before it is through, or back.
-      if (random.chance(0.3)) {
-        world.after(first + random.between(seconds(1), seconds(20)), [&workload, i] { workload.roll_out(i); });
-      } else if (random.chance(0.2)) {
-        world.after(first + random.between(seconds(1), seconds(60)), [&workload, i] { workload.roll_back(i); });
-      }
+      const bool again = random.chance(0.3);
+      const bool back = !again && random.chance(0.2);
+      if (again) world.after(first + random.between(seconds(1), seconds(20)), [&workload, i] { workload.roll_out(i); });
+      if (back) world.after(first + random.between(seconds(1), seconds(60)), [&workload, i] { workload.roll_back(i); });
+      // No node fails and nobody scales: what the strategy promises must hold at every moment.
+      workload.watch_rollout(i, again || back);
     }
     world.after(begin, [&world] { world.observer().mark("rollouts begin"); });
     world.after(options_.duration, [&world] { world.observer().mark("the last begins"); });
