@@ -157,8 +157,6 @@ Reflector::Next Reflector::after(const Status& status) {
     return Next::kNow;
   }
   if (expired(status)) {
-    // The first list may ask for any state; after an expiry only the newest is sure to be watchable.
-    version_.clear();
     listed_ = false;
   }
   // One line for a run of failures, none for a short one: a server that is away for long must not fill the log.
@@ -230,7 +228,6 @@ Status Reflector::list(std::stop_token stop) {
   ListOptions options;
   options.label_selector = scope_.label_selector;
   options.field_selector = scope_.field_selector;
-  options.resource_version = version_;
   options.metadata_only = scope_.metadata_only;
   std::vector<AnyPointer> items;
   std::string version;

@@ -34,9 +34,9 @@ using AnyTransform = std::function<void(void*)>;
 /// thread that does so and waits in between. Without a thread, whoever owns it calls `advance`. Thread-safe but for
 /// `advance`.
 ///
-/// The rules are client-go's reflector's: the first list asks for resourceVersion 0, one after an expiry for the
-/// newest; back-off from 0.8 s (25 ms until the first list) to 30 s with jitter; watches end after a random five to ten
-/// minutes.
+/// The rules are client-go's, but that lists ask for the newest state: whoever starts anew must not act on less than
+/// has been done. Back-off from 0.8 s (25 ms until the first list) to 30 s, with jitter; watches end after a random
+/// five to ten minutes.
 class Reflector {
  public:
   using Handler = std::function<void(const AnyPointer& before, const AnyPointer& after)>;
@@ -118,7 +118,7 @@ class Reflector {
   std::atomic<uint64_t> reached_ = 0;
 
   // Only the thread's own, or that of the caller of `advance`.
-  std::string version_ = "0";  ///< Where the next list or watch begins.
+  std::string version_ = "0";  ///< Where the next watch begins.
   std::minstd_rand random_;
   bool listed_ = false;
   std::unique_ptr<WatchStream> watch_;  ///< Null while none is open.

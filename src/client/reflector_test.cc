@@ -76,7 +76,7 @@ TEST_F(ReflectorTest, ListsThenFollows) {
   ASSERT_TRUE(wire_->wait_for_requests(3));
   EXPECT_EQ(take_log(), "a@3>a@6 >c@7 b@8> ");
   const auto requests = wire_->requests();
-  EXPECT_EQ(requests[0].target, "/api/v1/pods?resourceVersion=0");
+  EXPECT_EQ(requests[0].target, "/api/v1/pods");
   EXPECT_NE(requests[1].target.find("watch=true&allowWatchBookmarks=true&resourceVersion=5&"), std::string::npos);
   EXPECT_NE(requests[2].target.find("watch=true&allowWatchBookmarks=true&resourceVersion=20&"), std::string::npos);
   EXPECT_EQ(pods_.version(), 20u);
