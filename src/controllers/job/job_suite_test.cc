@@ -3,6 +3,7 @@
 #include "controllers/job/policies.h"
 #include "controllers/support/jobs.h"
 #include "controllers/support/pods.h"
+#include "controllers/support/recent_writes.h"
 #include "controllers/testing/suite.h"
 
 namespace trireme::controllers {
@@ -469,7 +470,14 @@ TEST_F(JobSuite, APodThatLostItsFinalizerInACrashIsCountedAgain) {
   ASSERT_TRUE(until_active(1));
   const std::string name = active()[0]->metadata.name;
   change<Pod>("default", name, [](Pod& each) { each.metadata.finalizers.clear(); });
-  ASSERT_TRUE(pods_->until([&] { return has_tracking(*pods_->get("default", name)); }));
+  const auto changed = client().get<Pod>("default", name);
+  ASSERT_TRUE(changed.ok());
+  ASSERT_TRUE(pods_->until([&] {
+    const auto now = pods_->get("default", name);
+    const bool seen =
+        version_number(now->metadata.resource_version) >= version_number(changed->metadata.resource_version);
+    return seen && has_tracking(*now);
+  }));
   finish(active()[0], true);
   ASSERT_TRUE(until_finished("Complete", "CompletionsReached"));
 }
