@@ -103,12 +103,13 @@ void Workload::scale(size_t index, int32_t replicas) {
 }
 
 void Workload::roll_out(size_t index) {
+  if (!apps_[index].created) return;
   const std::string image = image_of(++apps_[index].version);
   change(index, [image](Deployment& each) { each.spec.template_.spec.containers[0].image = image; });
 }
 
 void Workload::roll_back(size_t index) {
-  if (apps_[index].version < 2) return;
+  if (!apps_[index].created || apps_[index].version < 2) return;
   const std::string image = image_of(--apps_[index].version);
   change(index, [image](Deployment& each) { each.spec.template_.spec.containers[0].image = image; });
 }

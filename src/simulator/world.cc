@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "api/types/appsv1.h"
 #include "apiserver/admission/plugins.h"
 #include "apiserver/authz/authz.h"
 #include "controllers/all.h"
@@ -140,6 +141,10 @@ Status World::build() {
   const auto kubelets = connect("kubelet");
   outside_ = informers(kubelets, "nodes");
   observer_ = std::make_unique<Observer>(*outside_, clock_);
+  // Always there, so that a run that is watched takes the same steps as one that is not.
+  outside_->informer<api::corev1::Pod>();
+  outside_->informer<api::appsv1::ReplicaSet>();
+  outside_->informer<api::appsv1::Deployment>();
   if (!options_.follow.empty()) follow(*outside_, clock_, options_.follow, stderr);
   nodes_ =
       std::make_unique<HollowNodes>(client::Client(kubelets), *outside_, clock_, random_.fork("nodes"), options_.nodes);
