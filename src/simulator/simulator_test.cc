@@ -13,8 +13,8 @@ using std::chrono::seconds;
 SimulateOptions tiny(uint64_t seed) {
   SimulateOptions options;
   options.seed = seed;
-  options.nodes = 12;
-  options.pods = 60;
+  options.nodes = 50;
+  options.pods = 500;
   options.duration = minutes(4);
   return options;
 }
@@ -64,7 +64,7 @@ TEST(SimulateTest, RefusesWhatCannotBe) {
   crowded.pods = 100'000;
   EXPECT_FALSE(simulate("fill", crowded).ok());
   SimulateOptions zones = tiny(1);
-  zones.zones = 13;
+  zones.zones = zones.nodes + 1;
   EXPECT_FALSE(simulate("fill", zones).ok());
 }
 

@@ -31,8 +31,8 @@ class Workload {
   void protect(size_t app);
 
   /// From now on at least so many ready pods there must be at every moment, once all have been ready, and at most so
-  /// many pods that are not being deleted. `twice`: a rollout may begin while another is under way.
-  void watch_rollout(size_t app, bool twice);
+  /// many pods that are not being deleted.
+  void watch_rollout(size_t app);
   void watch_budgets();
 
   /// Exactly the pods that are wanted exist, and all are ready.

@@ -28,7 +28,7 @@ class Rollouts final : public WorkloadScenario {
       if (again) world.after(first + random.between(seconds(1), seconds(20)), [&workload, i] { workload.roll_out(i); });
       if (back) world.after(first + random.between(seconds(1), seconds(60)), [&workload, i] { workload.roll_back(i); });
       // No node fails and nobody scales: what the strategy promises must hold at every moment.
-      workload.watch_rollout(i, again || back);
+      workload.watch_rollout(i);
     }
     world.after(begin, [&world] { world.observer().mark("rollouts begin"); });
     world.after(options_.duration, [&world] { world.observer().mark("the last begins"); });
