@@ -166,7 +166,9 @@ TEST_F(GarbageCollectorSuite, AKindThatIsNotServedKeepsItsDependents) {
   secret.metadata.owner_references[0].api_version = "v1";
   secret.metadata.owner_references[0].kind = "ConfigMap";
   create(secret);
-  EXPECT_TRUE(secrets.until([&] { return !secrets.get("default", "lost"); }));
+  EXPECT_TRUE(secrets.until([&] {
+    return secrets.get("default", "unknown") && client().get<Secret>("default", "lost").status().is(Reason::kNotFound);
+  }));
   // The failure is tried again, later.
   ASSERT_TRUE(clock_->wait_for_waiters(1));
   EXPECT_TRUE(secrets.get("default", "unknown"));
