@@ -63,6 +63,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   Store& store = **opened;
+  const Revision first = store.current_revision().value();  // before anything is written here
   report("ready\n");
   std::vector<std::jthread> threads;
   for (int thread = 0; thread < kThreads; ++thread) {
@@ -77,7 +78,6 @@ int main(int argc, char** argv) {
   }
   // Compactions are part of the storm: a kill may come in the middle of one. What this process writes is newer and
   // stays, so that the judge can replay it.
-  const Revision first = store.current_revision().value();
   if (seed % 3 == 0) {
     if (trireme::Status status = store.compact(first); !status.ok()) {
       fmt::print(stderr, "compact: {}\n", status.to_string());

@@ -183,7 +183,7 @@ TEST_F(JobSuite, WaitsBetweenFailuresAndGivesUp) {
     ASSERT_TRUE(until_job([&](const Job& each) { return each.status.failed == i + 1; }));
     if (i == 2) break;
     // 10 s, then 20 s.
-    EXPECT_TRUE(active().empty());
+    ASSERT_TRUE(pods_->until([&] { return active().empty(); }));
     const WallTime begin = clock_->now();
     ASSERT_TRUE(advance_until(*pods_, seconds(2), [&] { return active().size() == 1; }));
     EXPECT_GE(clock_->now() - begin, seconds((10 << i) - 2));
@@ -461,6 +461,7 @@ TEST_F(JobSuite, SomebodyElsesJobIsLeftAlone) {
   const auto foreign = jobs_->get("default", "foreign");
   ASSERT_TRUE(foreign);
   EXPECT_FALSE(foreign->status.start_time);
+  ASSERT_TRUE(pods_->until([&] { return !pods_->list("default").empty(); }));
   EXPECT_EQ(pods_->list("default").size(), 1u);
 }
 
