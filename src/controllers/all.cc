@@ -2,11 +2,6 @@
 
 #include "api/types/appsv1.h"
 #include "controllers/attachdetach/attach_detach_controller.h"
-#include "controllers/endpoints/endpoint_slice_controller.h"
-#include "controllers/endpoints/endpoints_controller.h"
-#include "controllers/ephemeral/ephemeral_volume_controller.h"
-#include "controllers/expand/volume_expand_controller.h"
-#include "controllers/clusterroleaggregation/cluster_role_aggregation_controller.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
 #include "controllers/clusterroleaggregation/cluster_role_aggregation_controller.h"

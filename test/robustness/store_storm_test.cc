@@ -140,7 +140,8 @@ class Judge {
     const auto wanted = static_cast<std::size_t>(now - before);
     std::vector<Event> events = sink->wait_for_events(wanted);
     ASSERT_EQ(events.size(), wanted) << "the history has gaps; the watch "
-                                     << (events.empty() ? sink->wait_for_end().value_or(Status()).to_string() : "has a part");
+                                     << (events.empty() ? sink->wait_for_end().value_or(Status()).to_string()
+                                                        : "has a part");
     std::size_t found = 0;
     for (std::size_t i = 0; i < events.size(); ++i) {
       ASSERT_EQ(events[i].entry.mod_revision, before + 1 + static_cast<Revision>(i)) << "out of order";
