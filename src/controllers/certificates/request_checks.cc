@@ -5,6 +5,8 @@
 #include <optional>
 #include <set>
 
+#include "api/conditions.h"
+
 namespace trireme::controllers {
 
 using namespace api::certificatesv1;  // NOLINT: the constants of usages and signers
@@ -48,9 +50,7 @@ WallTime update_time(const CertificateSigningRequestCondition& condition, WallTi
 
 const CertificateSigningRequestCondition* find_condition(const CertificateSigningRequest& request,
                                                          std::string_view type) {
-  const auto found =
-      std::ranges::find_if(request.status.conditions, [&](const auto& each) { return each.type == type; });
-  return found == request.status.conditions.end() ? nullptr : &*found;
+  return api::find_condition(request.status.conditions, type);
 }
 
 bool is_approved(const CertificateSigningRequest& request) {

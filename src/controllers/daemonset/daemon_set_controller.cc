@@ -26,9 +26,7 @@ constexpr Duration kFirstDelay = std::chrono::seconds(1);
 constexpr Duration kLastDelay = std::chrono::minutes(15);
 
 api::LabelSelector selector_of(const DaemonSet& set) {
-  if (!set.spec.selector) return api::LabelSelector::nothing();
-  auto parsed = api::LabelSelector::from(*set.spec.selector);
-  return parsed.ok() && !parsed->empty() ? std::move(*parsed) : api::LabelSelector::nothing();
+  return owner_selector(set.spec.selector ? &*set.spec.selector : nullptr);
 }
 
 }  // namespace
@@ -238,13 +236,16 @@ Status DaemonSetController::Pass::write_status(const api::appsv1::DaemonSetStatu
 }
 
 Status DaemonSetController::Pass::clean_up() {
+  std::set<std::string> used;
+  for (const Place& place : places_) {
+    for (const PodPointer& pod : place.pods) {
+      used.insert(pod->metadata.labels.get(api::appsv1::kDefaultDaemonSetUniqueLabelKey));
+    }
+  }
   std::set<std::string> live{current_->metadata.name};
   for (const RevisionPointer& revision : revisions_) {
     const std::string hash = revision->metadata.labels.get(api::appsv1::kDefaultDaemonSetUniqueLabelKey);
-    const bool used = std::ranges::any_of(places_, [&](const Place& place) {
-      return std::ranges::any_of(place.pods, [&](const PodPointer& pod) { return is_current({}, *pod, hash); });
-    });
-    if (used) live.insert(revision->metadata.name);
+    if (!hash.empty() && used.contains(hash)) live.insert(revision->metadata.name);
   }
   return history::truncate(client_, revisions_, live, set_.spec.revision_history_limit.value_or(kDefaultHistory));
 }

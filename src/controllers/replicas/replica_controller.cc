@@ -35,9 +35,7 @@ struct Kind<api::appsv1::ReplicaSet> {
   using Condition = api::appsv1::ReplicaSetCondition;
   static int workers(const ControllerOptions& options) { return options.concurrent_replicaset_syncs; }
   static api::LabelSelector selector(const Object& object) {
-    if (!object.spec.selector) return api::LabelSelector::nothing();
-    auto parsed = api::LabelSelector::from(*object.spec.selector);
-    return parsed.ok() && !parsed->empty() ? std::move(*parsed) : api::LabelSelector::nothing();
+    return owner_selector(object.spec.selector ? &*object.spec.selector : nullptr);
   }
   static const api::corev1::PodTemplateSpec* pod_template(const Object& object) { return &object.spec.template_; }
 };

@@ -20,9 +20,7 @@ using history::RevisionPointer;
 namespace {
 
 api::LabelSelector selector_of(const StatefulSet& set) {
-  if (!set.spec.selector) return api::LabelSelector::nothing();
-  auto parsed = api::LabelSelector::from(*set.spec.selector);
-  return parsed.ok() && !parsed->empty() ? std::move(*parsed) : api::LabelSelector::nothing();
+  return owner_selector(set.spec.selector ? &*set.spec.selector : nullptr);
 }
 
 constexpr int32_t kDefaultHistory = 10;

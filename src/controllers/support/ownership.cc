@@ -15,6 +15,12 @@ api::metav1::OwnerReference controller_reference(const api::corev1::ObjectRefere
   return reference;
 }
 
+api::LabelSelector owner_selector(const api::metav1::LabelSelector* selector) {
+  if (!selector) return api::LabelSelector::nothing();
+  auto parsed = api::LabelSelector::from(*selector);
+  return parsed.ok() && !parsed->empty() ? std::move(*parsed) : api::LabelSelector::nothing();
+}
+
 std::string adoption_patch(const api::corev1::ObjectReference& owner, const std::string& uid) {
   api::Value reference = api::Value::object();
   reference["apiVersion"] = owner.api_version;

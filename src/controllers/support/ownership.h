@@ -43,6 +43,10 @@ std::vector<std::shared_ptr<const T>> owned_or_orphaned(const client::Informer<T
 /// the foreground.
 api::metav1::OwnerReference controller_reference(const api::corev1::ObjectReference& owner);
 
+/// What an owner's selector selects: nothing when it is absent (null), empty, or does not parse, so that no mistake
+/// makes an owner of everything.
+api::LabelSelector owner_selector(const api::metav1::LabelSelector* selector);
+
 /// Patches for metadata.ownerReferences. The UID in them makes the patch fail when the name is another's by now.
 std::string adoption_patch(const api::corev1::ObjectReference& owner, const std::string& uid);
 std::string release_patch(const std::string& owner_uid, const std::string& uid);
