@@ -316,7 +316,9 @@ TEST_F(StatefulSetSuite, DeletedInTheForegroundItLeavesNothing) {
   options.propagation_policy = "Foreground";
   ASSERT_TRUE(remove<StatefulSet>("default", "web", options).ok());
   ASSERT_TRUE(sets_->until([&] { return !now(); }));
-  EXPECT_TRUE(pods_->list("default").empty());
+  const auto pods = client().list<Pod, api::corev1::PodList>("default");
+  ASSERT_TRUE(pods.ok());
+  EXPECT_TRUE(pods->items.empty());
   const auto revisions = client().list<ControllerRevision, ControllerRevisionList>("default");
   ASSERT_TRUE(revisions.ok());
   EXPECT_TRUE(revisions->items.empty());
