@@ -1,16 +1,19 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 
-namespace trireme::api {
+namespace trireme {
 
-/// An optional struct on the heap that copies deeply: Go's pointer to a struct. The interface is std::optional's.
-/// `T` may be incomplete where a Box is declared, so types can contain themselves.
+/// An optional value on the heap that copies deeply: Go's pointer to a struct or a string. The interface is
+/// std::optional's; what is absent takes a pointer's place only. `T` may be incomplete where a Box is declared, so
+/// types can contain themselves.
 template <typename T>
 class Box {
  public:
   Box() = default;
+  Box(std::nullopt_t) {}                                           // NOLINT: implicit by intent
   Box(T value) : value_(std::make_unique<T>(std::move(value))) {}  // NOLINT: implicit by intent
   Box(const Box& other) : value_(other.value_ ? std::make_unique<T>(*other.value_) : nullptr) {}
   Box(Box&& other) noexcept = default;
@@ -47,12 +50,26 @@ class Box {
     value_ = std::make_unique<T>(std::forward<Arguments>(arguments)...);
     return *value_;
   }
+  template <typename U>
+  T value_or(U&& fallback) const {
+    return value_ ? *value_ : static_cast<T>(std::forward<U>(fallback));
+  }
   /// The value, default-made first when there is none.
   T& ensure() { return value_ ? *value_ : emplace(); }
   void reset() { value_.reset(); }
+
+  friend bool operator==(const Box& a, const Box& b) {
+    return a.value_ && b.value_ ? *a.value_ == *b.value_ : a.value_ == b.value_;
+  }
+  friend bool operator==(const Box& a, std::nullopt_t) { return !a.value_; }
+  template <typename U>
+  requires(!std::is_same_v<U, Box> && !std::is_same_v<U, std::nullopt_t>) friend bool operator==(const Box& a,
+                                                                                                 const U& b) {
+    return a.value_ && *a.value_ == b;
+  }
 
  private:
   std::unique_ptr<T> value_;
 };
 
-}  // namespace trireme::api
+}  // namespace trireme
