@@ -27,6 +27,7 @@ LAYERS = {
     "kubelet": {"client", "linux", "net", "api"},
     "proxy": {"client", "linux", "api"},
     "overlay": {"client", "linux", "api"},
+    "policy": {"client", "linux", "api"},
     "dns": {"client", "net", "api"},
     "kubecfg": {"client", "api", "net"},
     "simulator": {"api", "net", "store", "client", "apiserver", "controllers", "scheduler"},
