@@ -7,8 +7,10 @@
     heal NODE                      brings it back
     kill-node NODE                 kills its trireme process with -9; containers go on
     stop-node NODE                 ends it properly
-    start-node NODE [ARGUMENT...]  starts it again and waits until it is ready; other arguments replace the earlier
+    start-node NODE [ARGUMENT...]  starts it again and waits until it is ready; arguments such as those of a first
+                                   `join` take the place of its usual command
     reset-node NODE                trireme reset
+    picture NODE                   rules, links, addresses, routes and namespaces of a machine, to be compared
 """
 
 import json
@@ -18,9 +20,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from cluster import nodes  # noqa: E402
+from cluster import machines, nodes  # noqa: E402
 
-NAMES = ("on", "in-pod", "cut-off", "heal", "kill-node", "stop-node", "start-node", "reset-node")
+NAMES = ("on", "in-pod", "cut-off", "heal", "kill-node", "stop-node", "start-node", "reset-node",
+         "picture")
 
 
 def fail(text):
@@ -92,9 +95,9 @@ def main():
     elif verb == "stop-node":
         node.stop()
     elif verb == "start-node":
-        if rest:
-            node.words = rest
-        node.start()
+        node.start(rest)
+    elif verb == "picture":
+        print(machines.picture(node.machine), end="")
     elif verb == "reset-node":
         done = node.reset()
         print(done.stdout + done.stderr, end="")

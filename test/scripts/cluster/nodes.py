@@ -41,20 +41,34 @@ class Node:
     def running(self):
         if self._process:
             self._process.poll()  # reaps it
+        if not (self.data_dir / "lock").exists():
+            return False
         program = self.machine.shell(f'readlink "/proc/$(cat {self.data_dir}/lock)/exe"', check=False).stdout.strip()
         return program == os.path.realpath(self.trireme)
 
-    def begin_start(self):
+    def begin_start(self, first=()):
+        """`first`: the words of the first `trireme join`, which needs more than the later ones."""
         self.ready_file.unlink(missing_ok=True)
-        self._process = self.machine.spawn([self.trireme, *self.words, "--ready-file", self.ready_file], self.log)
+        words = [*first, *self.words[1:]] if first else self.words
+        self._process = self.machine.spawn([self.trireme, *words, "--ready-file", self.ready_file], self.log)
 
     def wait_ready(self, timeout=START_TIMEOUT):
         ready = wait_until(lambda: self.ready_file.exists() or self._process.poll() is not None, timeout)
         if not ready or not self.ready_file.exists():
             raise RuntimeError(f"{self.name} did not start: {shlex.join(map(str, self.words))}\n{last_lines(self.log)}")
+        self._publish_kubeconfig()
 
-    def start(self):
-        self.begin_start()
+    def _publish_kubeconfig(self):
+        """The administrator's, with the address by which the API server is reached from outside."""
+        own = self.data_dir / "admin.kubeconfig"
+        if not own.exists():
+            return
+        public = self.machine.folder.parent / "kubeconfig"
+        public.write_text(own.read_text().replace("https://127.0.0.1:", f"https://{self.machine.address}:"))
+        public.chmod(0o600)
+
+    def start(self, first=()):
+        self.begin_start(first)
         self.wait_ready()
 
     def signal(self, name):
@@ -81,12 +95,15 @@ class Cluster:
     `cluster.nodes["node-2"]`, `cluster.switch`, `cluster.environment` (KUBECONFIG and more, for programs that
     `cluster.run` starts outside the nodes, in the switch)."""
 
-    def __init__(self, trireme, images, count=3, flags=(), start=True):
+    def __init__(self, trireme, images, count=3, flags=(), node_flags=(), joined=None):
+        """`flags`: more of them for `trireme server`; `node_flags`: for every node. `joined`: how many of the machines are
+        nodes at the beginning (all); the others stand by."""
         self.trireme = os.path.abspath(trireme)
         self.images = images
         self.count = count
-        self.flags = list(flags)  # more of them for `trireme server`
-        self.start_nodes = start
+        self.flags = list(flags)
+        self.node_flags = list(node_flags)
+        self.joined = count if joined is None else joined
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trireme-"))
         self.folder.chmod(0o755)  # what runs as another user in a pod passes through
         self.nodes = {}
@@ -113,15 +130,27 @@ class Cluster:
             # On the machine's own loopback: images are there also when it is cut off.
             registry = Registry(self.images, machine.folder / "images", 5000, machine.enter())
             node = Node(machine, self.trireme)
-            node.common = ["--data-dir", str(node.data_dir), *registry.flags()]
+            node.common = ["--data-dir", str(node.data_dir), *registry.flags(), *self.node_flags]
+            node.words = ["join", *node.common]
             self.nodes[machine.name] = node
         server = self.server
-        server.words = ["up", "--bind-address=0.0.0.0", f"--node-ip={server.machine.address}", *server.common, *self.flags]
+        server.words = ["server", *server.common, *self.flags]
         self._save()
-        if not self.start_nodes:
+        self.environment = self._environment()
+        if self.joined == 0:
             return
         server.start()
-        self.environment = self._environment()
+        joining = list(self.nodes.values())[1:self.joined]
+        for node in joining:
+            node.begin_start(self.join_words())
+        for node in joining:
+            node.wait_ready()
+
+    def join_words(self):
+        """The arguments of trireme by which another machine joins, with a token of its own."""
+        made = self.server.machine.run(self.trireme, "token", "create", "--print-join-command", "--data-dir",
+                                       self.server.data_dir)
+        return made.stdout.split()[1:]
 
     @property
     def server(self):
@@ -129,17 +158,14 @@ class Cluster:
 
     def _environment(self):
         """For programs that stand outside, at the switch."""
-        kubeconfig = self.folder / "kubeconfig"
-        text = (self.server.data_dir / "admin.kubeconfig").read_text()
-        kubeconfig.write_text(text.replace("https://127.0.0.1:", f"https://{self.server.machine.address}:"))
-        kubeconfig.chmod(0o600)
         programs = self.folder / "bin"
         programs.mkdir(exist_ok=True)
         for name in subprocess.run([sys.executable, COMMANDS, "--names"], check=True, capture_output=True,
                                    text=True).stdout.split():
             if not (programs / name).exists():
                 os.symlink(COMMANDS, programs / name)
-        return {**os.environ, "KUBECONFIG": str(kubeconfig), "HOME": str(self.folder), STATE: str(self.folder / "nodes.json"),
+        return {**os.environ, "KUBECONFIG": str(self.folder / "kubeconfig"), "HOME": str(self.folder), STATE: str(self.folder / "nodes.json"),
+                "NODES": str(self.folder),
                 "EXAMPLES": str(COMMANDS.parents[3] / "deploy/examples"),
                 "PATH": f"{programs}:{os.path.dirname(self.trireme)}:{os.environ['PATH']}"}
 
