@@ -119,6 +119,10 @@ class KubeletImpl final : public Kubelet {
   const std::string& node_name() const override { return options_.node_name; }
   uint16_t port() const override { return server_ ? server_->port() : 0; }
   size_t pod_count() const override { return manager_->count(); }
+  void set_addresses(std::vector<std::string> addresses) override {
+    node_->host_ips.set(addresses);
+    node_agent_.set_addresses(std::move(addresses));
+  }
 
  private:
   void fill_context() {

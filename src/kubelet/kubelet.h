@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -34,6 +35,8 @@ class Kubelet {
   virtual const std::string& node_name() const = 0;
   /// The HTTPS server's port; 0 when it is off.
   virtual uint16_t port() const = 0;
+  /// The node's addresses have changed: its status tells at once, pods with their next report. Thread-safe.
+  virtual void set_addresses(std::vector<std::string> addresses) = 0;
   /// Pods known to the node that are not gone yet.
   virtual size_t pod_count() const = 0;
 };

@@ -268,7 +268,7 @@ void PodWorker::report(const std::shared_ptr<const Pod>& pod, const RuntimePod& 
                       runtime,
                       waiting_,
                       node_.probe_results,
-                      node_.host_ips,
+                      node_.host_ips.get(),
                       termination_messages_,
                       node_.runtime_name,
                       terminal,
