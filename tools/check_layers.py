@@ -25,7 +25,7 @@ LAYERS = {
     "controllers": {"client", "api", "net"},
     "scheduler": {"client", "net", "api"},
     "kubelet": {"client", "linux", "net", "api"},
-    "proxy": {"client", "linux", "api"},
+    "proxy": {"client", "linux", "net", "api"},
     "overlay": {"client", "linux", "api"},
     "policy": {"client", "linux", "api"},
     "dns": {"client", "net", "api"},
