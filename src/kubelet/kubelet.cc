@@ -129,9 +129,6 @@ class KubeletImpl final : public Kubelet {
     node_->node.host_name = machine_.host_name;
     node_->node.cluster_domain = options_.cluster_domain;
     node_->node.cluster_dns = options_.cluster_dns;
-    if (auto text = linux::read_file(options_.resolv_conf); text.ok()) {
-      node_->node.host_dns = parse_resolv_conf(*text);
-    }
     node_->node.pod_logs_dir = options_.pod_logs_dir;
     node_->node.seccomp_root = options_.seccomp_profile_root;
     node_->node.memory_capacity = machine_.memory_bytes;
