@@ -27,7 +27,9 @@ LAYERS = {
     "kubelet": {"client", "linux", "net", "api"},
     "proxy": {"client", "linux", "net", "api"},
     "overlay": {"client", "linux", "api"},
+    "policy": {"client", "linux", "api"},
     "dns": {"client", "net", "api"},
+    "join": {"client", "linux", "net", "api"},
     "kubecfg": {"client", "api", "net"},
     "simulator": {"api", "net", "store", "client", "apiserver", "controllers", "scheduler"},
 }
