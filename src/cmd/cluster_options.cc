@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "cmd/node_network.h"
+#include "controllers/servicelb/balancer_addresses.h"
 #include "linux/own_addresses.h"
 #include "linux/route.h"
 
@@ -79,6 +80,10 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
   flags.add("kubelet-port", &options.kubelet_port, "port of the kubelet's server; 0 picks a free one");
   flags.add("node-lease-duration-seconds", &options.node_lease_duration_seconds,
             "the node shows that it lives four times in this time");
+  flags.add("nodeport-addresses", &options.nodeport_addresses,
+            "networks on whose addresses node ports are served, or \"primary\" (default: all addresses)");
+  flags.add("proxy-healthz-bind-address", &options.proxy_healthz_bind_address,
+            "address and port of the service proxy's /healthz; empty: off");
   flags.add("container-runtime-endpoint", &options.container_runtime_endpoint,
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
@@ -99,6 +104,8 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
             "more names and addresses by which clients reach the API server");
   flags.add("no-node", &options.no_node, "control plane only: start no containers");
   flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
+  flags.add("load-balancer-ip-range", &controllers::load_balancer_ip_ranges(),
+            "addresses that services of type LoadBalancer get: CIDR or FIRST-LAST (default: the nodes' own)");
   flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods");
   flags.add("service-cluster-ip-range", &options.service_cidr, "addresses of services");
   flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");

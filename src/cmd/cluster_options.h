@@ -24,6 +24,8 @@ struct ClusterOptions {
   std::vector<std::string> controllers = {"*"};
   std::string cluster_cidr = "10.244.0.0/16";
   std::string service_cidr = "10.96.0.0/16";
+  std::vector<std::string> nodeport_addresses;  ///< Networks, or "primary"; empty: all addresses of the node.
+  std::string proxy_healthz_bind_address = "0.0.0.0:10256";
   std::string container_runtime_endpoint;
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";

@@ -8,12 +8,15 @@
 #include "api/types/corev1.h"
 #include "base/log.h"
 #include "client/client.h"
+#include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
 #include "cmd/node_network.h"
+#include "cmd/node_proxy.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
 #include "linux/own_addresses.h"
+#include "proxy/proxy.h"
 
 namespace trireme::cmd {
 namespace {
@@ -95,6 +98,9 @@ Status Node::start(const NodeIdentity& identity) {
   kubelet.tls_private_key_file = identity.serving_key_file;
   kubelet.client_ca_file = identity.client_ca_file;
   client_ = std::make_shared<client::RawClient>(identity.transport, "kubelet");
+  informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
+  TRY_ASSIGN(proxy_, start_node_proxy(options_, *informers_, clock_));
+  informers_->start();
   TRY_ASSIGN(kubelet_, kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr}));
   if (!identity.joined) return {};
   TRY_ASSIGN(const std::string pod_cidr, wait_pod_cidr(kPodCidrTimeout));
@@ -135,6 +141,8 @@ void Node::stop(bool remove_pods) {
     Status removed = remove_all_pods(endpoint_);
     if (!removed.ok()) log::error("Removing the pods failed", {{"error", removed}});
   }
+  proxy_.reset();
+  if (informers_) informers_->stop();
   if (containerd_) containerd_->stop();
   containerd_.reset();
 }

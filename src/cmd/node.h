@@ -10,11 +10,16 @@
 #include "cmd/pki.h"
 
 namespace trireme::client {
+class InformerFactory;
 class RawClient;
-}
+}  // namespace trireme::client
 
 namespace trireme::kubelet {
 class Kubelet;
+}
+
+namespace trireme::proxy {
+class Proxy;
 }
 
 namespace trireme::net {
@@ -64,6 +69,8 @@ class Node {
   std::unique_ptr<Containerd> containerd_;  ///< Null with --container-runtime-endpoint.
   std::string endpoint_;
   std::shared_ptr<client::RawClient> client_;
+  std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
+  std::unique_ptr<proxy::Proxy> proxy_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 

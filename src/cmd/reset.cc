@@ -12,6 +12,7 @@
 #include "linux/file.h"
 #include "linux/mounts.h"
 #include "linux/process.h"
+#include "proxy/proxy.h"
 
 namespace trireme::cmd {
 namespace {
@@ -77,7 +78,10 @@ Status run(const ClusterOptions& options) {
     network.service_cidr = membership->facts.service_cidr;
   }
   if (linux::exists(network.folder)) {
-    TRY(step("network", [&] { return remove_node_network(network); }));
+    TRY(step("network", [&]() -> Status {
+      TRY(proxy::remove_proxy_rules());
+      return remove_node_network(network);
+    }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));

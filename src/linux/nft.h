@@ -67,7 +67,7 @@ struct Chain {
 /// A set; with `data` a map; with data {kVerdict} a verdict map.
 struct Set {
   std::string name;
-  std::vector<Type> key;
+  std::vector<Type> key;  ///< At most five parts.
   std::vector<Type> data;
   bool interval = false;                 ///< Keys may be ranges.
   bool dynamic = false;                  ///< Rules add elements; `size` bounds them.
