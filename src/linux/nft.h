@@ -208,6 +208,9 @@ class Socket {
   };
   Result<std::vector<Counter>> counters(const Table& table);
 
+  /// Raised by one with every transaction in this network namespace, whoever makes it.
+  Result<uint32_t> generation();
+
   /// By which the kernel's notices tell who made a change.
   uint32_t port_id() const;
 

@@ -32,7 +32,7 @@ using namespace trireme;
 using proxy::Change;
 using proxy::Planner;
 using proxy::ServiceView;
-using Clock = std::chrono::steady_clock;
+using Steady = std::chrono::steady_clock;
 
 [[noreturn]] void fail(const std::string& what) {
   fmt::print(stderr, "{}\n", what);
@@ -41,8 +41,8 @@ using Clock = std::chrono::steady_clock;
 void must(const Status& status) {
   if (!status.ok()) fail(status.to_string());
 }
-double ms_since(Clock::time_point begin) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+double ms_since(Steady::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Steady::now() - begin).count();
 }
 double cpu_ms() {
   rusage usage{};
@@ -113,9 +113,9 @@ Rate connect_many(const test::Peer& from, const std::string& address, int port, 
   from.in([&] {
     std::vector<double> times;
     times.reserve(static_cast<size_t>(count));
-    auto begin = Clock::now();
+    auto begin = Steady::now();
     for (int i = 0; i < count; ++i) {
-      auto start = Clock::now();
+      auto start = Steady::now();
       int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
       sockaddr_in to{};
       to.sin_family = AF_INET;
@@ -128,7 +128,7 @@ Rate connect_many(const test::Peer& from, const std::string& address, int port, 
       const linger reset{1, 0};  // no TIME_WAIT: the ports would run out
       ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
       ::close(fd);
-      times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
+      times.push_back(std::chrono::duration<double, std::micro>(Steady::now() - start).count());
     }
     rate.per_second = count / (ms_since(begin) / 1e3);
     std::sort(times.begin(), times.end());
@@ -171,7 +171,7 @@ int main(int argc, char** argv) {
   Planner planner(options, false);
   planner.set_node({.name = "here"});
   const auto look = [&](const std::string& key) { return world[key]; };
-  auto begin = Clock::now();
+  auto begin = Steady::now();
   double cpu = cpu_ms();
   { Change all = planner.update(keys, look); }
   double planned = ms_since(begin);
@@ -186,7 +186,7 @@ int main(int argc, char** argv) {
   for (int n = 0; n < 40; ++n) {
     int i = n * 131 % (services - 1);
     world[keys[static_cast<size_t>(i)]] = make(i, services, n % 5);
-    auto start = Clock::now();
+    auto start = Steady::now();
     Change change = planner.update({keys[static_cast<size_t>(i)]}, look);
     must((*applier)->apply(false, change));
     times.push_back(ms_since(start));
@@ -194,7 +194,7 @@ int main(int argc, char** argv) {
   std::sort(times.begin(), times.end());
   fmt::print("  one endpoint changes: p50 {:.2f} ms, worst of 40 {:.2f} ms, {:.2f} ms of processor time each\n",
              times[times.size() / 2], times.back(), (cpu_ms() - cpu) / 40);
-  begin = Clock::now();
+  begin = Steady::now();
   must((*applier)->replace(planner));
   fmt::print("  taking over what stands already: {:.0f} ms\n", ms_since(begin));
 
@@ -206,12 +206,12 @@ int main(int argc, char** argv) {
   must(proxy::remove_tables());
   std::string file = fmt::format("/tmp/proxy_bench.{}.rules", ::getpid());
   std::ofstream(file) << iptables_rules(services);
-  begin = Clock::now();
+  begin = Steady::now();
   auto restored = linux::run_program({"iptables-restore", file});
   if (restored.ok()) {
     fmt::print("the same as iptables chains: written in {:.0f} ms\n", ms_since(begin));
     print("through the last service, by chains", connect_many(client, service_address(services - 1), 80, connections));
-    begin = Clock::now();
+    begin = Steady::now();
     auto one = linux::run_program({"iptables", "-w", "-t", "nat", "-R", "SEP-0-0", "1", "-p", "tcp", "-m", "tcp", "-j",
                                    "DNAT", "--to-destination", "10.246.0.1:8080"});
     fmt::print("  one endpoint changes, by chains: {:.1f} ms\n", ms_since(begin));
