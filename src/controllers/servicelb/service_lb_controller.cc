@@ -34,6 +34,12 @@ std::set<std::string> node_listeners(const NodePointers& nodes, const SlicePoint
   return out;
 }
 
+bool same_addresses(const Node& a, const Node& b) {
+  return std::equal(
+      a.status.addresses.begin(), a.status.addresses.end(), b.status.addresses.begin(), b.status.addresses.end(),
+      [](const auto& one, const auto& other) { return one.type == other.type && one.address == other.address; });
+}
+
 std::vector<std::string> status_addresses(const Service& service) {
   std::vector<std::string> out;
   for (const auto& ingress : service.status.load_balancer.ingress) out.push_back(ingress.ip);
@@ -65,11 +71,11 @@ ServiceLbController::ServiceLbController(const ControllerContext& context)
     if (!was && !is) return;
     enqueue(client::key_of(after ? after->metadata : before->metadata));
     // What it gives up may be what another waits for.
-    if (was && (!is || before->spec.ports != after->spec.ports)) enqueue_all();
+    if (was && (!is || listeners(*before, {""}) != listeners(*after, {""}))) enqueue_all();
   });
   nodes_.add_handler([this](const auto& before, const auto& after) {
-    const bool same = before && after && serves_balancers(*before) == serves_balancers(*after) &&
-                      before->status.addresses == after->status.addresses;
+    const bool same =
+        before && after && serves_balancers(*before) == serves_balancers(*after) && same_addresses(*before, *after);
     if (!same) enqueue_all();
   });
   slices_.add_handler([this](const auto& before, const auto& after) {
