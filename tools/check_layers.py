@@ -26,7 +26,7 @@ LAYERS = {
     "scheduler": {"client", "net", "api"},
     "kubelet": {"client", "linux", "net", "api"},
     "proxy": {"client", "linux", "api"},
-    "overlay": {"client", "linux", "api"},
+    "overlay": {"client", "linux", "api", "net"},
     "dns": {"client", "net", "api"},
     "kubecfg": {"client", "api", "net"},
     "simulator": {"api", "net", "store", "client", "apiserver", "controllers", "scheduler"},
