@@ -72,7 +72,7 @@ Status clocks_differ(Duration ahead) {
   return Status::bad_request(fmt::format(
       "this machine's clock is {} {} the server's, so that their certificates do not count for each other; set it "
       "right (timedatectl) and try again",
-      format_duration(std::chrono::duration_cast<std::chrono::seconds>(behind ? ahead : -ahead)),
+      format_duration(std::chrono::round<std::chrono::minutes>(behind ? ahead : -ahead)),
       behind ? "behind" : "ahead of"));
 }
 
@@ -104,7 +104,11 @@ Result<std::string> server_url(std::string_view address) {
   }
   uint16_t number = kDefaultPort;
   const char* end = port.data() + port.size();
-  const bool port_ok = port.empty() || (std::from_chars(port.data(), end, number).ptr == end && number != 0);
+  bool port_ok = true;
+  if (!port.empty()) {
+    const auto [rest, error] = std::from_chars(port.data(), end, number);
+    port_ok = error == std::errc() && rest == end && number != 0;
+  }
   const bool host_ok = !host.empty() && host.find_first_of(" /?#@[]") == std::string::npos;
   if (!port_ok || !host_ok) {
     return Status::bad_request(fmt::format("\"{}\" is no server's address such as 192.0.2.1:6443", address));

@@ -14,7 +14,7 @@ using api::coordinationv1::Lease;
 using api::corev1::Node;
 using api::corev1::NodeStatus;
 
-constexpr std::chrono::milliseconds kUnreadyCheck{500};  // while the node waits for its runtime or network
+constexpr std::chrono::milliseconds kUnreadyCheck{100};  // while the node waits for its runtime or network
 constexpr std::chrono::minutes kImageListAge{1};
 constexpr std::string_view kLeaseNamespace = "kube-node-lease";
 
@@ -208,6 +208,7 @@ void NodeAgent::run(std::stop_token stop) {
       log::info("The node is reported to the API again", {{"node", name_}});
     }
     Duration wait = options_.node_status_update_frequency;
+    if (lease_at) wait = std::min(wait, std::max<Duration>(*lease_at + lease_every - now, kUnreadyCheck));
     if (!status.ok() || !is_ready(reported_)) wait = std::min<Duration>(wait, kUnreadyCheck);
     std::stop_token awake;
     {
