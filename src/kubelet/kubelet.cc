@@ -28,6 +28,7 @@ class KubeletImpl final : public Kubelet {
         machine_(std::move(machine)),
         client_(dependencies.client),
         clock_(dependencies.clock),
+        network_(std::move(dependencies.network)),
         runtime_(dependencies.runtime ? dependencies.runtime : cri::grpc_runtime(options_.container_runtime_endpoint)),
         addresses_(node_addresses(options_.node_ip)),
         broadcaster_(client_, clock_),
@@ -89,7 +90,8 @@ class KubeletImpl final : public Kubelet {
                                addresses_,
                                "containerd",
                                {},
-                               {}});
+                               {},
+                               network_});
     fill_context();
     TRY(set_up_cgroups());
     manager_ = std::make_unique<PodManager>(*node_);
@@ -127,9 +129,6 @@ class KubeletImpl final : public Kubelet {
     node_->node.host_name = machine_.host_name;
     node_->node.cluster_domain = options_.cluster_domain;
     node_->node.cluster_dns = options_.cluster_dns;
-    if (auto text = linux::read_file(options_.resolv_conf); text.ok()) {
-      node_->node.host_dns = parse_resolv_conf(*text);
-    }
     node_->node.pod_logs_dir = options_.pod_logs_dir;
     node_->node.seccomp_root = options_.seccomp_profile_root;
     node_->node.memory_capacity = machine_.memory_bytes;
@@ -209,6 +208,7 @@ class KubeletImpl final : public Kubelet {
   const MachineInfo machine_;
   client::Client client_;
   const std::shared_ptr<Clock> clock_;
+  const NetworkHooks network_;
   const std::shared_ptr<cri::Runtime> runtime_;
   const std::vector<std::string> addresses_;
   client::EventBroadcaster broadcaster_;

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "client/client.h"
 #include "kubelet/cri/runtime.h"
+#include "kubelet/network_hooks.h"
 #include "kubelet/options.h"
 
 namespace trireme::kubelet {
@@ -17,6 +18,7 @@ struct KubeletDependencies {
   std::shared_ptr<Clock> clock;
   /// The container runtime; null: the one at `container_runtime_endpoint`.
   std::shared_ptr<cri::Runtime> runtime;
+  NetworkHooks network = {};
 };
 
 /// The node's agent: registers the node, runs the pods that are bound to it and reports on them.

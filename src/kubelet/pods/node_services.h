@@ -13,6 +13,7 @@
 #include "client/informer.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/images/image_manager.h"
+#include "kubelet/network_hooks.h"
 #include "kubelet/options.h"
 #include "kubelet/pods/backoff.h"
 #include "kubelet/pods/container_config.h"
@@ -68,6 +69,7 @@ struct NodeServices {
   std::string runtime_name = "containerd";
   NodeContext node;          ///< Without a cgroup parent, which depends on the pod.
   DownwardContext downward;  ///< Without addresses of a pod.
+  NetworkHooks network = {};
 };
 
 }  // namespace trireme::kubelet
