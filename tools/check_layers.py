@@ -28,6 +28,7 @@ LAYERS = {
     "proxy": {"client", "linux", "api"},
     "overlay": {"client", "linux", "api"},
     "dns": {"client", "net", "api"},
+    "ingress": {"client", "linux", "net", "api"},
     "kubecfg": {"client", "api", "net"},
     "simulator": {"api", "net", "store", "client", "apiserver", "controllers", "scheduler"},
 }

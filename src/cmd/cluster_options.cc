@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "cmd/node_network.h"
+#include "linux/ip_address.h"
 #include "linux/route.h"
 
 namespace trireme::cmd {
@@ -72,6 +73,14 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
   flags.add("sandbox-image", &options.sandbox_image, "image that holds a pod's namespaces");
   flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
+  flags.add("cluster-dns", &options.cluster_dns,
+            "addresses of the cluster's DNS server (default: the tenth of the services); none: no DNS server");
+  flags.add("cluster-domain", &options.cluster_domain, "domain of the cluster's names");
+  flags.add("resolv-conf", &options.resolv_conf,
+            "file that names the DNS servers for names outside the cluster; pods with dnsPolicy Default get it, too");
+  flags.add("dns-upstream", &options.dns_upstreams, "ask these DNS servers instead of --resolv-conf's");
+  flags.add("dns-stub-domain", &options.dns_stub_domains,
+            "DOMAIN=ADDRESS[,ADDRESS]: ask these DNS servers for names of DOMAIN; may be repeated");
   flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
   flags.add("ready-file", &options.ready_file, "create this file when everything is ready");
   flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
@@ -90,6 +99,16 @@ Status complete(ClusterOptions& options) {
   TRY(check_port("kubelet-port", options.kubelet_port));
   TRY(node_pod_cidr(options.cluster_cidr).status());
   TRY(first_address(options.service_cidr).status());
+  if (options.cluster_dns.empty()) {
+    TRY_ASSIGN(options.cluster_dns, default_cluster_dns(options.service_cidr));
+  } else if (options.cluster_dns.size() == 1 && options.cluster_dns[0] == "none") {
+    options.cluster_dns.clear();
+  }
+  for (const std::string& address : options.cluster_dns) {
+    if (!linux::IpAddress::parse(address)) {
+      return Status::bad_request(fmt::format("flag --cluster-dns: \"{}\" is no address", address));
+    }
+  }
   return parse_mirrors(options.registry_mirrors).status();
 }
 
@@ -105,6 +124,21 @@ Result<std::string> node_pod_cidr(const std::string& cluster_cidr) {
 Result<std::string> first_address(const std::string& cidr) {
   TRY_ASSIGN(Ipv4Network network, parse_network(cidr));
   return address_text(network.address + 1);
+}
+
+Result<std::vector<std::string>> default_cluster_dns(const std::string& cidrs) {
+  constexpr uint64_t kTenth = 10;
+  std::vector<std::string> addresses;
+  for (size_t begin = 0; begin <= cidrs.size();) {
+    const size_t end = std::min(cidrs.find(',', begin), cidrs.size());
+    const auto network = linux::IpPrefix::parse(cidrs.substr(begin, end - begin));
+    if (!network || network->address.bits() - network->length < 4) {
+      return Status::bad_request(fmt::format("\"{}\" is no network with room for services", cidrs));
+    }
+    addresses.push_back(network->masked().address.plus(kTenth).to_string());
+    begin = end + 1;
+  }
+  return addresses;
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors) {

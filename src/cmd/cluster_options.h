@@ -26,6 +26,11 @@ struct ClusterOptions {
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";
   std::string token_auth_file;
+  std::vector<std::string> cluster_dns;  ///< Empty before `complete`: the tenth of the services; after it: none.
+  std::string cluster_domain = "cluster.local";
+  std::string resolv_conf = "/etc/resolv.conf";
+  std::vector<std::string> dns_upstreams;
+  std::vector<std::string> dns_stub_domains;  ///< "corp.example=10.0.0.1"
   std::string ready_file;
   int verbosity = 0;
   bool help = false;
@@ -33,6 +38,7 @@ struct ClusterOptions {
   std::string pki_folder() const { return data_dir + "/pki"; }
   std::string containerd_folder() const { return data_dir + "/containerd"; }
   std::string network_folder() const { return data_dir + "/cni"; }
+  std::string dns_folder() const { return data_dir + "/dns"; }
   std::string kubelet_folder() const { return data_dir + "/kubelet"; }
   /// Of the directories that claims of the class local-path get.
   std::string local_path_folder() const { return data_dir + "/volumes"; }
@@ -53,6 +59,9 @@ Result<std::string> node_pod_cidr(const std::string& cluster_cidr);
 
 /// The address of the service default/kubernetes: the first of the service range.
 Result<std::string> first_address(const std::string& cidr);
+
+/// The tenth address of each network in a comma-separated list: where the cluster's DNS is served.
+Result<std::vector<std::string>> default_cluster_dns(const std::string& cidrs);
 
 /// {"docker.io", "http://…"} of each --registry-mirror.
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors);

@@ -269,6 +269,8 @@ int kubelet(const std::vector<std::string>& words) {
   flags.add("container-runtime-endpoint", &kubelet_options.container_runtime_endpoint, "containerd's socket");
   flags.add("cluster-dns", &kubelet_options.cluster_dns, "addresses of the cluster's DNS server");
   flags.add("cluster-domain", &kubelet_options.cluster_domain, "domain of the cluster");
+  flags.add("resolv-conf", &kubelet_options.resolv_conf,
+            "resolver configuration of pods with dnsPolicy Default, and the end of every pod's search path");
   flags.add("max-pods", &kubelet_options.max_pods, "pods that may run here");
   flags.add("cgroup-root", &kubelet_options.cgroup_root, "control group below which kubepods is made");
   flags.add("address", &kubelet_options.address, "address the server listens on");

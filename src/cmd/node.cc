@@ -8,8 +8,10 @@
 #include "api/types/corev1.h"
 #include "base/log.h"
 #include "client/client.h"
+#include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
@@ -79,7 +81,27 @@ Status Node::start(Pki& pki, ControlPlane& control_plane) {
   kubelet.tls_private_key_file = pki.path("kubelet-server.key");
   kubelet.client_ca_file = pki.path("ca.crt");
   client_ = std::make_shared<client::RawClient>(control_plane.transport(common_name, {"system:nodes"}), "kubelet");
+  kubelet.cluster_dns = options_.cluster_dns;
+  kubelet.cluster_domain = options_.cluster_domain;
+  kubelet.resolv_conf = options_.resolv_conf;
+  informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
+  TRY(start_dns());
+  informers_->start();
   TRY_ASSIGN(kubelet_, kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr}));
+  return {};
+}
+
+Status Node::start_dns() {
+  if (options_.cluster_dns.empty()) return {};
+  NodeDnsOptions dns;
+  dns.folder = options_.dns_folder();
+  dns.addresses = options_.cluster_dns;
+  dns.domain = options_.cluster_domain;
+  dns.ranges = {options_.service_cidr, options_.cluster_cidr};
+  dns.resolv_conf = options_.resolv_conf;
+  dns.upstreams = options_.dns_upstreams;
+  dns.stub_domains = options_.dns_stub_domains;
+  TRY_ASSIGN(dns_, NodeDns::start(dns, *informers_, clock_));
   return {};
 }
 
@@ -97,6 +119,8 @@ Status Node::wait_ready(Duration timeout) {
 
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
+  dns_.reset();
+  if (informers_) informers_->stop();
   if (remove_pods && !endpoint_.empty()) {
     Status removed = remove_all_pods(endpoint_);
     if (!removed.ok()) log::error("Removing the pods failed", {{"error", removed}});

@@ -8,8 +8,9 @@
 #include "cmd/pki.h"
 
 namespace trireme::client {
+class InformerFactory;
 class RawClient;
-}
+}  // namespace trireme::client
 
 namespace trireme::kubelet {
 class Kubelet;
@@ -18,6 +19,7 @@ class Kubelet;
 namespace trireme::cmd {
 
 class ControlPlane;
+class NodeDns;
 struct ClusterOptions;
 
 /// This machine as a node: its network, its containerd and its kubelet.
@@ -35,11 +37,15 @@ class Node {
   void stop(bool remove_pods);
 
  private:
+  Status start_dns();
+
   const ClusterOptions& options_;
   std::shared_ptr<Clock> clock_;
   std::unique_ptr<Containerd> containerd_;  ///< Null with --container-runtime-endpoint.
   std::string endpoint_;
   std::shared_ptr<client::RawClient> client_;
+  std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
+  std::unique_ptr<NodeDns> dns_;                        ///< Null with --cluster-dns=none.
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 

@@ -6,12 +6,14 @@
 #include <memory>
 
 #include "base/log.h"
+#include "client/client.h"
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
 #include "cmd/node.h"
+#include "cmd/node_dns.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
 #include "cmd/stop_signals.h"
@@ -53,6 +55,13 @@ class Cluster {
     }
     TRY(status);
     if (!node_) return {};
+    if (!options_.cluster_dns.empty()) {
+      // Another service may have the address: names are served all the same.
+      auto raw = std::make_shared<client::RawClient>(control_plane_->transport("kubernetes-admin", {"system:masters"}),
+                                                     "trireme-addons");
+      Status service = ensure_dns_service(client::Client(raw), options_.cluster_dns, *clock_);
+      if (!service.ok()) log::warning("The service kube-dns could not be made", {{"error", service}});
+    }
     return step(fmt::format("node {} Ready", options_.node_name), [&]() -> Status {
       TRY(node_->start(*pki_, *control_plane_));
       return node_->wait_ready(kNodeReadyTimeout);
