@@ -81,6 +81,9 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
   flags.add("dns-upstream", &options.dns_upstreams, "ask these DNS servers instead of --resolv-conf's");
   flags.add("dns-stub-domain", &options.dns_stub_domains,
             "DOMAIN=ADDRESS[,ADDRESS]: ask these DNS servers for names of DOMAIN; may be repeated");
+  flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
+  flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
+  flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");
   flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
   flags.add("ready-file", &options.ready_file, "create this file when everything is ready");
   flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
@@ -97,6 +100,8 @@ Status complete(ClusterOptions& options) {
   if (options.advertise_address.empty()) options.advertise_address = options.node_ip;
   TRY(check_port("https-port", options.https_port));
   TRY(check_port("kubelet-port", options.kubelet_port));
+  TRY(check_port("ingress-http-port", options.ingress_http_port));
+  TRY(check_port("ingress-https-port", options.ingress_https_port));
   TRY(node_pod_cidr(options.cluster_cidr).status());
   TRY(first_address(options.service_cidr).status());
   if (options.cluster_dns.empty()) {
@@ -126,17 +131,25 @@ Result<std::string> first_address(const std::string& cidr) {
   return address_text(network.address + 1);
 }
 
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
 Result<std::vector<std::string>> default_cluster_dns(const std::string& cidrs) {
   constexpr uint64_t kTenth = 10;
   std::vector<std::string> addresses;
-  for (size_t begin = 0; begin <= cidrs.size();) {
-    const size_t end = std::min(cidrs.find(',', begin), cidrs.size());
-    const auto network = linux::IpPrefix::parse(cidrs.substr(begin, end - begin));
+  for (const std::string& cidr : split_list(cidrs)) {
+    const auto network = linux::IpPrefix::parse(cidr);
     if (!network || network->address.bits() - network->length < 4) {
-      return Status::bad_request(fmt::format("\"{}\" is no network with room for services", cidrs));
+      return Status::bad_request(fmt::format("\"{}\" is no network with room for services", cidr));
     }
     addresses.push_back(network->masked().address.plus(kTenth).to_string());
-    begin = end + 1;
   }
   return addresses;
 }

@@ -26,6 +26,9 @@ struct ClusterOptions {
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";
   std::string token_auth_file;
+  bool ingress = false;
+  int ingress_http_port = 80;
+  int ingress_https_port = 443;
   std::vector<std::string> cluster_dns;  ///< Empty before `complete`: the tenth of the services; after it: none.
   std::string cluster_domain = "cluster.local";
   std::string resolv_conf = "/etc/resolv.conf";
@@ -38,6 +41,7 @@ struct ClusterOptions {
   std::string pki_folder() const { return data_dir + "/pki"; }
   std::string containerd_folder() const { return data_dir + "/containerd"; }
   std::string network_folder() const { return data_dir + "/cni"; }
+  std::string ingress_folder() const { return data_dir + "/ingress"; }
   std::string dns_folder() const { return data_dir + "/dns"; }
   std::string kubelet_folder() const { return data_dir + "/kubelet"; }
   /// Of the directories that claims of the class local-path get.
@@ -59,6 +63,9 @@ Result<std::string> node_pod_cidr(const std::string& cluster_cidr);
 
 /// The address of the service default/kubernetes: the first of the service range.
 Result<std::string> first_address(const std::string& cidr);
+
+/// The parts of "a,b".
+std::vector<std::string> split_list(const std::string& text);
 
 /// The tenth address of each network in a comma-separated list: where the cluster's DNS is served.
 Result<std::vector<std::string>> default_cluster_dns(const std::string& cidrs);

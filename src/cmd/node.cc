@@ -97,7 +97,9 @@ Status Node::start_dns() {
   dns.folder = options_.dns_folder();
   dns.addresses = options_.cluster_dns;
   dns.domain = options_.cluster_domain;
-  dns.ranges = {options_.service_cidr, options_.cluster_cidr};
+  for (const std::string* list : {&options_.service_cidr, &options_.cluster_cidr}) {
+    for (std::string& range : split_list(*list)) dns.ranges.push_back(std::move(range));
+  }
   dns.resolv_conf = options_.resolv_conf;
   dns.upstreams = options_.dns_upstreams;
   dns.stub_domains = options_.dns_stub_domains;

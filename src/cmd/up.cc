@@ -17,6 +17,7 @@
 #include "cmd/pki.h"
 #include "cmd/progress.h"
 #include "cmd/stop_signals.h"
+#include "ingress/ingress_controller.h"
 #include "linux/file.h"
 
 namespace trireme::cmd {
@@ -62,13 +63,15 @@ class Cluster {
       Status service = ensure_dns_service(client::Client(raw), options_.cluster_dns, *clock_);
       if (!service.ok()) log::warning("The service kube-dns could not be made", {{"error", service}});
     }
-    return step(fmt::format("node {} Ready", options_.node_name), [&]() -> Status {
+    TRY(step(fmt::format("node {} Ready", options_.node_name), [&]() -> Status {
       TRY(node_->start(*pki_, *control_plane_));
       return node_->wait_ready(kNodeReadyTimeout);
-    });
+    }));
+    return options_.ingress ? step("ingress", [&] { return start_ingress(); }) : Status();
   }
 
   void stop() {
+    ingress_.reset();
     if (node_) node_->stop(options_.stop_pods);
     node_.reset();
     if (control_plane_) control_plane_->stop();
@@ -76,6 +79,18 @@ class Cluster {
   }
 
  private:
+  Status start_ingress() {
+    ingress::IngressOptions ingress;
+    ingress.folder = options_.ingress_folder();
+    ingress.http_port = options_.ingress_http_port;
+    ingress.https_port = options_.ingress_https_port;
+    ingress.published = split_list(options_.node_ip);
+    auto own =
+        std::make_shared<client::RawClient>(control_plane_->transport("system:trireme-ingress", {}), "trireme-ingress");
+    TRY_ASSIGN(ingress_, ingress::IngressController::start(std::move(ingress), {own, clock_}));
+    return {};
+  }
+
   Status make_certificates() {
     TRY_ASSIGN(Pki pki, Pki::open(options_.pki_folder(), *clock_));
     pki_ = std::make_unique<Pki>(std::move(pki));
@@ -87,6 +102,7 @@ class Cluster {
   std::unique_ptr<Pki> pki_;
   std::unique_ptr<ControlPlane> control_plane_;
   std::unique_ptr<Node> node_;
+  std::unique_ptr<ingress::IngressController> ingress_;
 };
 
 int fail(const Status& status) {

@@ -33,8 +33,6 @@ using api::networkingv1::IngressClass;
 constexpr const char* kByService = "service";
 constexpr Duration kLongestSettle = std::chrono::seconds(1);
 constexpr Duration kRetry = std::chrono::seconds(2);
-constexpr auto kClassTimeout = std::chrono::seconds(10);
-constexpr auto kClassRetry = std::chrono::milliseconds(50);
 constexpr auto kCertificateLife = std::chrono::hours(24 * 3650);
 
 std::string service_key(const EndpointSlice& slice) {
@@ -107,6 +105,9 @@ class IngressControllerImpl final : public IngressController {
 
   void run(const std::stop_token& stop) {
     if (!factory_.wait_synced(stop)) return;
+    if (Status status = make_class(); !status.ok()) {
+      log::warning("The ingress class trireme could not be made", {{"error", status}});
+    }
     Duration wait = Duration::zero();  // at once, also without any Ingress: the port answers 404
     while (true) {
       {
@@ -133,6 +134,21 @@ class IngressControllerImpl final : public IngressController {
       if (!status.ok()) log::error("The ingress could not be brought up to date", {{"error", status}});
       wait = !status.ok() ? kRetry : secrets_.empty() ? Duration::max() : options_.secret_refresh;
     }
+  }
+
+  Status make_class() {
+    bool have_default = false;
+    for (const auto& each : factory_.informer<IngressClass>().list()) {
+      if (each->metadata.name == kClassName) return {};
+      const auto mark = each->metadata.annotations.find(std::string(kDefaultClassAnnotation));
+      have_default |= mark != each->metadata.annotations.end() && mark->second == "true";
+    }
+    IngressClass own;
+    own.metadata.name = kClassName;
+    own.spec.controller = kControllerName;
+    if (!have_default) own.metadata.annotations[std::string(kDefaultClassAnnotation)] = "true";
+    Status status = client_.create(own).status();
+    return status.is(Reason::kAlreadyExists) ? Status() : status;
   }
 
   Inputs gather() {
@@ -330,30 +346,6 @@ Result<std::unique_ptr<IngressController>> IngressController::start(IngressOptio
   auto controller = std::make_unique<IngressControllerImpl>(std::move(options), std::move(deps));
   TRY(controller->begin());
   return std::unique_ptr<IngressController>(std::move(controller));
-}
-
-Status ensure_ingress_class(client::Client client, Clock& clock) {
-  const Duration deadline = clock.monotonic() + kClassTimeout;
-  while (true) {
-    auto classes = client.list<IngressClass, api::networkingv1::IngressClassList>("");
-    Status status = classes.status();
-    if (classes.ok()) {
-      bool have_default = false;
-      for (const auto& each : classes->items) {
-        if (each.metadata.name == kClassName) return {};
-        const auto mark = each.metadata.annotations.find(std::string(kDefaultClassAnnotation));
-        have_default |= mark != each.metadata.annotations.end() && mark->second == "true";
-      }
-      IngressClass own;
-      own.metadata.name = kClassName;
-      own.spec.controller = kControllerName;
-      if (!have_default) own.metadata.annotations[std::string(kDefaultClassAnnotation)] = "true";
-      status = client.create(own).status();
-      if (status.ok() || status.is(Reason::kAlreadyExists)) return {};
-    }
-    if (clock.monotonic() >= deadline) return status.with_context("ingress class trireme");
-    clock.sleep_for(kClassRetry, {});
-  }
 }
 
 }  // namespace trireme::ingress

@@ -25,7 +25,8 @@ struct IngressDeps {
   std::shared_ptr<Clock> clock;
 };
 
-/// Serves Ingresses of the class "trireme" with an nginx of its own.
+/// Serves Ingresses of the class "trireme" with an nginx of its own. Makes the class where there is none of that name:
+/// the default class, unless another is.
 class IngressController {
  public:
   /// NotFound when nginx is not installed. Returns when the informers and nginx have been started.
@@ -36,8 +37,5 @@ class IngressController {
   /// How often nginx took a new configuration over.
   virtual int reloads() const = 0;
 };
-
-/// The IngressClass "trireme", the default class unless another is. One that is there is left as it is.
-Status ensure_ingress_class(client::Client client, Clock& clock);
 
 }  // namespace trireme::ingress

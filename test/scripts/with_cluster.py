@@ -91,7 +91,9 @@ def main():
             os.symlink(os.path.abspath(os.path.join(options.images, name)), own_registry / name)
         port = subprocess.run([registry, "start", own_registry, "0"], check=True, capture_output=True, text=True).stdout.strip()
         mirrors = [f"--registry-mirror={host}=http://127.0.0.1:{port}" for host in ("docker.io", "registry.k8s.io")]
-        arguments = ["--node-ip=127.0.0.1", "--node-name=node-1", "--kubelet-port=0", "--stop-pods", *mirrors]
+        # Nothing is asked of DNS servers outside.
+        (folder / "resolv.conf").write_text("")
+        arguments = [f"--resolv-conf={folder}/resolv.conf", "--node-ip=127.0.0.1", "--node-name=node-1", "--kubelet-port=0", "--stop-pods", *mirrors]
 
     code = 1
     log_path = folder / "trireme.log"
