@@ -11,6 +11,9 @@
 #include <thread>
 
 #include "api/codec.h"
+#include "api/types/corev1.h"
+#include "api/types/discoveryv1.h"
+#include "api/types/networkingv1.h"
 #include "apiserver/api_server.h"
 #include "client/client.h"
 #include "ingress/ingress_controller.h"

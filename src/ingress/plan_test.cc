@@ -284,7 +284,7 @@ TEST(Configuration, NothingFromAnObjectEndsItsPlace) {
   };
   NginxSettings settings;
   settings.folder = "/data/ingress";
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < 1000; ++round) {
     Inputs inputs;
     inputs.classes.push_back(
         object<IngressClass>(R"({"metadata":{"name":"trireme"},"spec":{"controller":"trireme.dev/ingress"}})"));
