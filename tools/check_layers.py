@@ -25,10 +25,12 @@ LAYERS = {
     "controllers": {"client", "api", "net"},
     "scheduler": {"client", "net", "api"},
     "kubelet": {"client", "linux", "net", "api"},
-    "proxy": {"client", "linux", "api"},
+    "proxy": {"client", "linux", "net", "api"},
     "overlay": {"client", "linux", "api"},
+    "policy": {"client", "linux", "api"},
     "dns": {"client", "net", "api"},
     "ingress": {"client", "linux", "net", "api"},
+    "join": {"client", "linux", "net", "api"},
     "kubecfg": {"client", "api", "net"},
     "simulator": {"api", "net", "store", "client", "apiserver", "controllers", "scheduler"},
 }

@@ -9,6 +9,16 @@ namespace trireme::cmd {
 /// `trireme up`: everything in one process on one machine, until SIGINT or SIGTERM.
 int up(const std::vector<std::string>& words);
 
+/// `trireme server`: the same on an address that other machines reach, open to them.
+int server(const std::vector<std::string>& words);
+
+/// `trireme join`: this machine as a node of the cluster that runs elsewhere; without arguments, of the one joined
+/// before.
+int join(const std::vector<std::string>& words);
+
+/// `trireme token`: bootstrap tokens, by which machines join.
+int token(const std::vector<std::string>& words);
+
 /// `trireme reset`: removes every trace of a data folder's cluster.
 int reset(const std::vector<std::string>& words);
 

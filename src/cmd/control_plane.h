@@ -12,6 +12,10 @@ namespace trireme::cmd {
 
 struct ClusterOptions;
 
+/// Makes the API server's certificate anew when it lacks one of the names and addresses by which clients reach it. A
+/// server that runs takes it up by itself.
+Status ensure_server_certificate(const ClusterOptions& options, Pki& pki);
+
 /// API server, controllers and scheduler in this process, on the embedded store.
 class ControlPlane {
  public:

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -16,11 +18,28 @@ namespace trireme::kubelet {
 class Kubelet;
 }
 
+namespace trireme::net {
+class Transport;
+}
+
 namespace trireme::cmd {
 
 class ControlPlane;
 class NodeDns;
 struct ClusterOptions;
+
+/// How a node is known to its cluster.
+struct NodeIdentity {
+  std::shared_ptr<net::Transport> transport;  ///< To the API server, as system:node:NAME.
+  /// Of the kubelet's server: files that may change while it runs.
+  std::string serving_certificate_file;
+  std::string serving_key_file;
+  std::string client_ca_file;
+  bool joined = false;  ///< The control plane is another process, which gives the node its range of pod addresses.
+};
+
+/// The identity of the node in the control plane's own process.
+Result<NodeIdentity> local_identity(const ClusterOptions& options, Pki& pki, ControlPlane& control_plane);
 
 /// This machine as a node: its network, its containerd and its kubelet.
 class Node {
@@ -28,9 +47,12 @@ class Node {
   Node(const ClusterOptions& options, std::shared_ptr<Clock> clock);
   ~Node();
 
-  /// What needs no control plane: the network and containerd.
-  Status prepare();
-  Status start(Pki& pki, ControlPlane& control_plane);
+  /// What needs no control plane: containerd, and the network where this machine is the whole cluster.
+  Status prepare_runtime();
+  Status prepare_network(const std::string& pod_cidr);
+  Status start(const NodeIdentity& identity);
+  /// The node's addresses have changed.
+  void set_addresses(const std::vector<std::string>& addresses);
   /// Until the Node object says Ready.
   Status wait_ready(Duration timeout);
   /// Stops the kubelet, with `remove_pods` also the containers, and the containerd that was started here.
@@ -38,6 +60,7 @@ class Node {
 
  private:
   Status start_dns();
+  Result<std::string> wait_pod_cidr(Duration timeout);
 
   const ClusterOptions& options_;
   std::shared_ptr<Clock> clock_;

@@ -4,6 +4,7 @@
 #include "cmd/commands.h"
 #include "cmd/containerd.h"
 #include "cmd/instance_lock.h"
+#include "cmd/membership.h"
 #include "cmd/node.h"
 #include "cmd/node_dns.h"
 #include "cmd/node_network.h"
@@ -72,6 +73,10 @@ Status run(const ClusterOptions& options) {
   network.folder = options.network_folder();
   network.cluster_cidr = options.cluster_cidr;
   network.service_cidr = options.service_cidr;
+  if (auto membership = read_membership(options.membership_file()); membership.ok()) {
+    network.cluster_cidr = membership->facts.cluster_cidr;
+    network.service_cidr = membership->facts.service_cidr;
+  }
   if (linux::exists(network.folder)) {
     TRY(step("network", [&]() -> Status {
       TRY(remove_node_dns(options.dns_folder()));

@@ -28,6 +28,7 @@ class KubeletImpl final : public Kubelet {
         machine_(std::move(machine)),
         client_(dependencies.client),
         clock_(dependencies.clock),
+        network_(std::move(dependencies.network)),
         runtime_(dependencies.runtime ? dependencies.runtime : cri::grpc_runtime(options_.container_runtime_endpoint)),
         addresses_(node_addresses(options_.node_ip)),
         broadcaster_(client_, clock_),
@@ -89,7 +90,8 @@ class KubeletImpl final : public Kubelet {
                                addresses_,
                                "containerd",
                                {},
-                               {}});
+                               {},
+                               network_});
     fill_context();
     TRY(set_up_cgroups());
     manager_ = std::make_unique<PodManager>(*node_);
@@ -117,6 +119,10 @@ class KubeletImpl final : public Kubelet {
   const std::string& node_name() const override { return options_.node_name; }
   uint16_t port() const override { return server_ ? server_->port() : 0; }
   size_t pod_count() const override { return manager_->count(); }
+  void set_addresses(std::vector<std::string> addresses) override {
+    node_->host_ips.set(addresses);
+    node_agent_.set_addresses(std::move(addresses));
+  }
 
  private:
   void fill_context() {
@@ -202,6 +208,7 @@ class KubeletImpl final : public Kubelet {
   const MachineInfo machine_;
   client::Client client_;
   const std::shared_ptr<Clock> clock_;
+  const NetworkHooks network_;
   const std::shared_ptr<cri::Runtime> runtime_;
   const std::vector<std::string> addresses_;
   client::EventBroadcaster broadcaster_;

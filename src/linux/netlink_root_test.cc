@@ -11,7 +11,7 @@
 #include "linux/netlink_client.h"
 #include "linux/netlink_monitor.h"
 #include "linux/route.h"
-#include "support/net_namespace.h"
+#include "support/test_machine.h"
 
 namespace trireme::linux {
 namespace {
@@ -22,12 +22,12 @@ IpPrefix net(std::string_view text) { return IpPrefix::parse(text).value(); }
 class NetlinkRootTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (auto reason = test::NetNamespace::why_not()) GTEST_SKIP() << *reason;
+    if (auto reason = test::TestMachine::why_not()) GTEST_SKIP() << *reason;
   }
   /// Runs the test's body inside a fresh namespace, with a connection to its kernel side.
   template <typename Body>
   void inside(Body body) {
-    test::NetNamespace space;
+    test::TestMachine space;
     space.run([&] {
       auto netlink = Netlink::open();
       ASSERT_TRUE(netlink.ok()) << netlink.status().to_string();

@@ -4,58 +4,35 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include <functional>
 #include <optional>
 #include <string>
-#include <thread>
-#include <utility>
 
-/// Network namespaces of a test's own: nothing in them can reach, or change, the machine's network.
 namespace trireme::test {
 
-/// A namespace without a name, whose only interface is lo. It goes when this object and all that was started inside
-/// have gone.
+/// A fresh network namespace for the calling thread, and for those it starts from then on, until destruction. Nothing
+/// is in it but a loopback that is down.
 class NetNamespace {
  public:
-  NetNamespace() {
-    std::thread([this] {
-      if (::unshare(CLONE_NEWNET) == 0) fd_ = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    }).join();
-  }
-  ~NetNamespace() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  NetNamespace(NetNamespace&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  NetNamespace& operator=(NetNamespace&&) = delete;
-
-  /// Why there can be none here, for GTEST_SKIP.
+  /// Why there can be none here; nothing when there can.
   static std::optional<std::string> why_not() {
-    if (::geteuid() != 0) return "making network namespaces needs root";
-    if (NetNamespace().fd() < 0) return "this kernel or container allows no network namespaces";
+    if (::geteuid() != 0) return "network namespaces need root";
     return std::nullopt;
   }
 
-  int fd() const { return fd_; }
-
-  /// Runs `work` inside, on a thread of its own, to its end. Threads that it starts stay inside.
-  template <typename Work>
-  auto run(Work work) const {
-    using Out = decltype(work());
-    if constexpr (std::is_void_v<Out>) {
-      std::thread([&] {
-        if (::setns(fd_, CLONE_NEWNET) == 0) work();
-      }).join();
-    } else {
-      std::optional<Out> out;
-      std::thread([&] {
-        if (::setns(fd_, CLONE_NEWNET) == 0) out.emplace(work());
-      }).join();
-      return std::move(out.value());
-    }
+  NetNamespace() : before_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
+    entered_ = before_ >= 0 && ::unshare(CLONE_NEWNET) == 0;
   }
+  NetNamespace(const NetNamespace&) = delete;
+  NetNamespace& operator=(const NetNamespace&) = delete;
+  ~NetNamespace() {
+    if (entered_ && ::setns(before_, CLONE_NEWNET) != 0) ::_exit(1);  // what follows must not run in the wrong place
+    if (before_ >= 0) ::close(before_);
+  }
+  bool entered() const { return entered_; }
 
  private:
-  int fd_ = -1;
+  int before_;
+  bool entered_ = false;
 };
 
 }  // namespace trireme::test

@@ -31,11 +31,11 @@ NodeAgent::NodeAgent(const KubeletOptions& options, std::string node_name, Machi
     : options_(options),
       name_(std::move(node_name)),
       machine_(std::move(machine)),
-      addresses_(std::move(addresses)),
       client_(std::move(client)),
       runtime_(std::move(runtime)),
       clock_(std::move(clock)),
-      events_(events) {}
+      events_(events),
+      addresses_(std::move(addresses)) {}
 
 void NodeAgent::start(uint16_t server_port) {
   port_ = server_port;
@@ -47,8 +47,19 @@ void NodeAgent::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void NodeAgent::set_addresses(std::vector<std::string> addresses) {
+  const std::lock_guard lock(mutex_);
+  addresses_ = std::move(addresses);
+  nap_.request_stop();
+}
+
 NodeFacts NodeAgent::gather() {
-  NodeFacts facts{options_, machine_, name_, addresses_, port_, {}, false, {}, {}, {}, 0, clock_->now()};
+  NodeFacts facts{options_, machine_, name_, {}, port_, {}, false, {}, {}, {}, 0, clock_->now()};
+  {
+    const std::lock_guard lock(mutex_);
+    facts.addresses = addresses_;
+    nap_ = std::stop_source();
+  }
   if (version_.runtime_name.empty()) {
     if (auto version = runtime_->version(); version.ok()) version_ = *version;
   }
@@ -104,9 +115,15 @@ Status NodeAgent::report(const NodeFacts& facts, bool force) {
   NodeStatus status = make_node_status(facts, reported_);
   bool due = force || clock_->monotonic() - reported_at_ >= options_.node_status_report_frequency;
   if (!due && !node_status_changed(status, reported_)) return {};
-  // A strategic merge: conditions and addresses merge by type, and what others wrote stays.
-  auto patched = client_.patch<Node>("", name_, client::PatchType::kStrategicMerge,
-                                     "{\"status\":" + api::encode_json(status) + "}", "status");
+  // A strategic merge: conditions merge by type, and what others wrote stays. Addresses would, too, but a node may have
+  // two of one type: they are replaced as a whole.
+  TRY_ASSIGN(api::Value body, api::parse_value(api::encode_json(status)));
+  api::Value replace = api::Value::object();
+  replace["$patch"] = "replace";
+  body["addresses"].push_back(std::move(replace));
+  api::Value patch = api::Value::object();
+  patch["status"] = std::move(body);
+  auto patched = client_.patch<Node>("", name_, client::PatchType::kStrategicMerge, api::to_json(patch), "status");
   if (!patched.ok()) {
     if (patched.status().is(Reason::kNotFound)) registered_ = false;  // deleted: register again
     return patched.status();
@@ -192,7 +209,16 @@ void NodeAgent::run(std::stop_token stop) {
     }
     Duration wait = options_.node_status_update_frequency;
     if (!status.ok() || !is_ready(reported_)) wait = std::min<Duration>(wait, kUnreadyCheck);
-    if (!clock_->sleep_for(wait, stop)) return;
+    std::stop_token awake;
+    {
+      const std::lock_guard lock(mutex_);
+      awake = nap_.get_token();
+    }
+    std::stop_callback wake(stop, [this] {
+      const std::lock_guard lock(mutex_);
+      nap_.request_stop();
+    });
+    clock_->sleep_for(wait, awake);
   }
 }
 

@@ -216,6 +216,27 @@ TEST_F(PodWorkerTest, SandboxTroubleIsTriedAgain) {
   EXPECT_LT(left, 0);
 }
 
+TEST_F(PodWorkerTest, NothingStartsBeforeTheNetworkIsReady) {
+  std::atomic<int> left = 2;
+  std::atomic<bool> early = false;
+  std::atomic<bool> forgotten = false;
+  services_.network.admit = [&](const auto& pod, const auto&) {
+    const auto calls = runtime_->calls();
+    early = early || pod->metadata.uid != "u1" || calls.empty() || calls.back() != "run_sandbox";
+    return left-- > 0 ? Status::internal("no rules") : Status();
+  };
+  services_.network.forget = [&](const auto&) { forgotten = true; };
+  run(make_pod());
+  EXPECT_TRUE(passing_time([&] { return status().phase == "Running"; }));
+  EXPECT_FALSE(early);
+  EXPECT_EQ(left, -1) << "once for a sandbox that was let pass";
+  const auto calls = runtime_->calls();
+  EXPECT_EQ(std::count(calls.begin(), calls.end(), "run_sandbox"), 1) << "the sandbox was kept";
+  worker_->removed();
+  EXPECT_TRUE(passing_time([&] { return gone_.load(); }));
+  EXPECT_TRUE(forgotten);
+}
+
 TEST_F(PodWorkerTest, ADeadlineEndsThePod) {
   Pod pod = make_pod();
   pod.spec.active_deadline_seconds = 30;
