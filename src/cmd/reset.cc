@@ -6,6 +6,7 @@
 #include "cmd/instance_lock.h"
 #include "cmd/membership.h"
 #include "cmd/node.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/progress.h"
 #include "linux/cgroup.h"
@@ -77,7 +78,10 @@ Status run(const ClusterOptions& options) {
     network.service_cidr = membership->facts.service_cidr;
   }
   if (linux::exists(network.folder)) {
-    TRY(step("network", [&] { return remove_node_network(network); }));
+    TRY(step("network", [&]() -> Status {
+      TRY(remove_node_dns(options.dns_folder()));
+      return remove_node_network(network);
+    }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));
