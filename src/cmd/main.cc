@@ -35,6 +35,7 @@ constexpr Command kCommands[] = {
     {"controller-manager", "the controllers alone", controller_manager},
     {"scheduler", "the scheduler alone", scheduler},
     {"kubelet", "the node's agent alone", kubelet},
+    {"policy", "what the network policies of this machine's pods let pass and dropped", policy},
     {"simulate", "whole clusters on a virtual clock, with failures, repeatable by their seed", simulate},
     {"kubecfg", "the command line of 2014", kubecfg::run},
     {"version", "print the version", version},

@@ -8,11 +8,14 @@
 #include "api/types/corev1.h"
 #include "base/log.h"
 #include "client/client.h"
+#include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
 #include "cmd/node_network.h"
+#include "cmd/policy_hooks.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
+#include "linux/bridge_filter.h"
 #include "linux/own_addresses.h"
 
 namespace trireme::cmd {
@@ -41,6 +44,10 @@ Status Node::prepare_network(const std::string& pod_cidr) {
   network.cluster_cidr = options_.cluster_cidr;
   network.service_cidr = options_.service_cidr;
   network.pod_cidr = pod_cidr;
+  if (Status status = linux::enable_bridge_filter(); !status.ok()) {
+    log::error("Network policies do not hold, and services do not work, between pods of this machine",
+               {{"error", status}});
+  }
   return set_up_node_network(network);
 }
 
@@ -95,7 +102,11 @@ Status Node::start(const NodeIdentity& identity) {
   kubelet.tls_private_key_file = identity.serving_key_file;
   kubelet.client_ca_file = identity.client_ca_file;
   client_ = std::make_shared<client::RawClient>(identity.transport, "kubelet");
-  TRY_ASSIGN(kubelet_, kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr}));
+  informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
+  TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
+  informers_->start();
+  TRY_ASSIGN(kubelet_,
+             kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr, policy_hooks(*policies_)}));
   if (!identity.joined) return {};
   TRY_ASSIGN(const std::string pod_cidr, wait_pod_cidr(kPodCidrTimeout));
   return prepare_network(pod_cidr);
@@ -131,6 +142,8 @@ Status Node::wait_ready(Duration timeout) {
 
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
+  policies_.reset();
+  if (informers_) informers_->stop();
   if (remove_pods && !endpoint_.empty()) {
     Status removed = remove_all_pods(endpoint_);
     if (!removed.ok()) log::error("Removing the pods failed", {{"error", removed}});

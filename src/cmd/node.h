@@ -10,8 +10,9 @@
 #include "cmd/pki.h"
 
 namespace trireme::client {
+class InformerFactory;
 class RawClient;
-}
+}  // namespace trireme::client
 
 namespace trireme::kubelet {
 class Kubelet;
@@ -19,6 +20,10 @@ class Kubelet;
 
 namespace trireme::net {
 class Transport;
+}
+
+namespace trireme::policy {
+class Enforcer;
 }
 
 namespace trireme::cmd {
@@ -64,6 +69,8 @@ class Node {
   std::unique_ptr<Containerd> containerd_;  ///< Null with --container-runtime-endpoint.
   std::string endpoint_;
   std::shared_ptr<client::RawClient> client_;
+  std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
+  std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 
