@@ -11,6 +11,8 @@
                                    `join` take the place of its usual command
     reset-node NODE                trireme reset
     matrix PORT [NAMESPACE...]     which pod reaches which on a TCP port: a table of yes and no, callers down, called across
+    requests PLACE URL FILE        20 requests a second from a machine or a pod ([NAMESPACE/]POD) until FILE exists; tells how
+                                   many failed, and the second words of the answers
     picture NODE                   rules, links, addresses, routes and namespaces of a machine, to be compared
 """
 
@@ -21,10 +23,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from cluster import machines, matrix, nodes, pods  # noqa: E402
+from cluster import machines, matrix, nodes, pods, requests  # noqa: E402
 
 NAMES = ("on", "in-pod", "cut-off", "heal", "kill-node", "stop-node", "start-node", "reset-node",
-         "matrix", "picture")
+         "matrix", "requests", "picture")
 
 
 def fail(text):
@@ -73,8 +75,15 @@ def main():
     switch, known = nodes.attach(os.environ[nodes.STATE])
     if verb == "in-pod":
         return in_pod(target, rest).returncode
+    everything = {name: node.machine for name, node in known.items()} | {"switch": switch.machine}
+    if verb == "requests":
+        place = everything.get(target.replace("node", "node-") if target not in everything else target)
+        url, stop_file = rest
+        if place:
+            return requests.send(place.pid, url, os.path.abspath(stop_file))
+        namespace, pod = target.split("/") if "/" in target else ("default", target)
+        return requests.send(container_process(pod, namespace, ""), url, os.path.abspath(stop_file))
     if verb == "on":
-        everything = {name: node.machine for name, node in known.items()} | {"switch": switch.machine}
         machine = named(everything, target)
         return subprocess.run([*machine.enter(), *rest], check=False).returncode
     node = named(known, target)
