@@ -13,6 +13,7 @@
 #include "linux/file.h"
 #include "linux/mounts.h"
 #include "linux/process.h"
+#include "policy/kernel_table.h"
 
 namespace trireme::cmd {
 namespace {
@@ -31,6 +32,11 @@ Status remove_pods(const ClusterOptions& options) {
   if (status.ok()) status = remove_all_pods(containerd->endpoint());
   containerd->stop();
   return status;
+}
+
+Status remove_network(const NodeNetworkOptions& network) {
+  TRY(remove_node_network(network));
+  return policy::remove_kernel_table();
 }
 
 /// Ends what the runtime did not: shims that their containerd knows nothing of any more, and processes still in the
@@ -80,7 +86,7 @@ Status run(const ClusterOptions& options) {
   if (linux::exists(network.folder)) {
     TRY(step("network", [&]() -> Status {
       TRY(remove_node_dns(options.dns_folder()));
-      return remove_node_network(network);
+      return remove_network(network);
     }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
