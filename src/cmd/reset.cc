@@ -34,7 +34,8 @@ Status remove_pods(const ClusterOptions& options) {
   return status;
 }
 
-Status remove_network(const NodeNetworkOptions& network) {
+Status remove_network(const ClusterOptions& options, const NodeNetworkOptions& network) {
+  TRY(remove_node_dns(options.dns_folder()));
   TRY(remove_node_network(network));
   return policy::remove_kernel_table();
 }
@@ -84,10 +85,7 @@ Status run(const ClusterOptions& options) {
     network.service_cidr = membership->facts.service_cidr;
   }
   if (linux::exists(network.folder)) {
-    TRY(step("network", [&]() -> Status {
-      TRY(remove_node_dns(options.dns_folder()));
-      return remove_network(network);
-    }));
+    TRY(step("network", [&] { return remove_network(options, network); }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));
