@@ -10,8 +10,9 @@
 #include "cmd/pki.h"
 
 namespace trireme::client {
+class InformerFactory;
 class RawClient;
-}
+}  // namespace trireme::client
 
 namespace trireme::kubelet {
 class Kubelet;
@@ -21,9 +22,14 @@ namespace trireme::net {
 class Transport;
 }
 
+namespace trireme::policy {
+class Enforcer;
+}
+
 namespace trireme::cmd {
 
 class ControlPlane;
+class NodeDns;
 struct ClusterOptions;
 
 /// How a node is known to its cluster.
@@ -57,6 +63,7 @@ class Node {
   void stop(bool remove_pods);
 
  private:
+  Status start_dns();
   Result<std::string> wait_pod_cidr(Duration timeout);
 
   const ClusterOptions& options_;
@@ -64,6 +71,9 @@ class Node {
   std::unique_ptr<Containerd> containerd_;  ///< Null with --container-runtime-endpoint.
   std::string endpoint_;
   std::shared_ptr<client::RawClient> client_;
+  std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
+  std::unique_ptr<NodeDns> dns_;                        ///< Null with --cluster-dns=none.
+  std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 

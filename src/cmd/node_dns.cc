@@ -80,8 +80,8 @@ Result<std::unique_ptr<NodeDns>> NodeDns::start(const NodeDnsOptions& options, c
         "in its way)");
   }
   node->server_ = std::move(*started);
-  TRY_ASSIGN(node->monitor_, linux::NetlinkMonitor::start([addresses = options.addresses](
-                                 const linux::NetlinkMessage& message) {
+  TRY_ASSIGN(node->monitor_,
+             linux::NetlinkMonitor::start([addresses = options.addresses](const linux::NetlinkMessage& message) {
                const auto* change = std::get_if<linux::Address>(&message.object);
                const bool lost = std::holds_alternative<std::monostate>(message.object);
                const bool ours =

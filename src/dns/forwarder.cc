@@ -22,6 +22,7 @@ constexpr Duration kReadServersEvery = std::chrono::seconds(5);
 constexpr Duration kFirstProbe = std::chrono::milliseconds(500);
 constexpr Duration kLastProbe = std::chrono::seconds(10);
 constexpr int kFailuresUntilDown = 2;
+constexpr size_t kMaxAttempts = 4;
 constexpr int kMaxForgeries = 100;  // packets that are no answer, before an attempt is given up
 constexpr size_t kSmallPacket = 512;
 
@@ -68,7 +69,7 @@ struct Forwarder::Pending {
   bool tcp = false;
   UpstreamGroup group;  // a copy: the groups change when resolv.conf does
   size_t start = 0;
-  size_t attempts = 0;
+  std::vector<std::shared_ptr<Upstream>> tried;
   Duration deadline{};
   std::shared_ptr<Upstream> upstream;
   OwnedFd socket;
@@ -237,14 +238,14 @@ void Forwarder::start(ForwardRequest request) {
 void Forwarder::attempt(const std::shared_ptr<Pending>& pending) {
   close(*pending);
   const Duration left = pending->deadline - loop_.now();
-  pending->upstream = pending->group.next(pending->start, pending->attempts);
+  pending->upstream = pending->group.next(pending->start, pending->tried);
   // A single server is asked once more: a datagram may have been lost.
-  if (!pending->upstream && pending->attempts == 1) pending->upstream = pending->group.next(pending->start, 0);
-  if (!pending->upstream || left <= Duration::zero() || pending->attempts > 3) {
+  if (!pending->upstream && pending->tried.size() == 1) pending->upstream = pending->group.next(pending->start, {});
+  if (!pending->upstream || left <= Duration::zero() || pending->tried.size() >= kMaxAttempts) {
     give_up(pending);
     return;
   }
-  ++pending->attempts;
+  pending->tried.push_back(pending->upstream);
   metrics_.count_forward();
   check_for_loop(pending->upstream);
   pending->id = static_cast<uint16_t>(random_number());
@@ -394,7 +395,7 @@ void Forwarder::answered(const std::shared_ptr<Pending>& pending, std::shared_pt
   // A server that cannot is not asked again, the next may be able to.
   const bool unable =
       relayed->rcode == rcode::kServFail || relayed->rcode == rcode::kRefused || relayed->rcode == rcode::kNotImp;
-  if (unable && pending->group.next(pending->start, pending->attempts) != nullptr) return attempt(pending);
+  if (unable && pending->group.next(pending->start, pending->tried) != nullptr) return attempt(pending);
   close(*pending);
   pending->done = true;
   pending_.erase(pending->key);
