@@ -70,13 +70,7 @@ class InProcessControlPlane final : public ControlPlane {
     if (port == 0) {
       TRY_ASSIGN(port, free_port(options_.bind_address));
     }
-    TRY(ensure_server_certificate(options_, pki));
-    TRY_ASSIGN(kubelet_client_, pki.ensure({.name = "apiserver-kubelet-client",
-                                            .common_name = "kube-apiserver-kubelet-client",
-                                            .organizations = {},
-                                            .use = net::CertificateUse::kClient,
-                                            .dns_names = {},
-                                            .ip_addresses = {}}));
+    TRY(renew_certificates(pki));
     TRY(create_server(pki, port));
 
     net::ServerOptions server_options;
@@ -86,6 +80,19 @@ class InProcessControlPlane final : public ControlPlane {
         net::TlsServerOptions{pki.path("apiserver.crt"), pki.path("apiserver.key"), pki.path("ca.crt")};
     TRY_ASSIGN(listener_, net::Server::start(std::move(server_options), *api_));
     background_ = std::jthread([this](std::stop_token stop) { run_background(stop); });
+    return {};
+  }
+
+  Status renew_certificates(Pki& pki) override {
+    TRY(ensure_server_certificate(options_, pki));
+    TRY_ASSIGN(net::CertifiedKey pair, pki.ensure({.name = "apiserver-kubelet-client",
+                                                   .common_name = "kube-apiserver-kubelet-client",
+                                                   .organizations = {},
+                                                   .use = net::CertificateUse::kClient,
+                                                   .dns_names = {},
+                                                   .ip_addresses = {}}));
+    const std::lock_guard lock(components_mutex_);
+    kubelet_client_ = std::move(pair);
     return {};
   }
 
@@ -195,8 +202,11 @@ class InProcessControlPlane final : public ControlPlane {
       net::HttpTransportOptions transport_options;
       transport_options.base_url = base_url;
       transport_options.tls.ca_pem = authority_.certificate_pem;
-      transport_options.tls.certificate_pem = kubelet_client_.certificate_pem;
-      transport_options.tls.key_pem = kubelet_client_.key_pem;
+      {
+        const std::lock_guard lock(components_mutex_);
+        transport_options.tls.certificate_pem = kubelet_client_.certificate_pem;
+        transport_options.tls.key_pem = kubelet_client_.key_pem;
+      }
       return net::http_transport(std::move(transport_options));
     };
     TRY_ASSIGN(api_, apiserver::ApiServer::create(std::move(server)));
@@ -260,7 +270,7 @@ class InProcessControlPlane final : public ControlPlane {
   std::shared_ptr<apiserver::Caches> caches_;
   std::unique_ptr<apiserver::ApiServer> api_;
   std::unique_ptr<net::Server> listener_;
-  std::mutex components_mutex_;  ///< What /metrics reads on a server's thread.
+  std::mutex components_mutex_;  ///< What a server's threads read: the components (/metrics), kubelet_client_.
   std::unique_ptr<controllers::Manager> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::atomic<bool> roles_ready_ = false;

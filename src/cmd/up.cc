@@ -4,6 +4,8 @@
 
 #include <future>
 #include <memory>
+#include <mutex>
+#include <thread>
 
 #include "base/log.h"
 #include "client/client.h"
@@ -29,6 +31,7 @@ namespace trireme::cmd {
 namespace {
 
 constexpr auto kNodeReadyTimeout = std::chrono::seconds(60);
+constexpr auto kCertificateLook = std::chrono::hours(12);
 
 /// Everything that `trireme up` and `trireme server` run, in the order of its start.
 class Cluster {
@@ -78,6 +81,7 @@ class Cluster {
     }
     if (options_.many_machines) TRY(step("open to other machines", [&] { return open_to_others(); }));
     if (options_.follow_addresses) TRY(follow_addresses());
+    renewer_ = std::jthread([this](std::stop_token stop) { keep_certificates(stop); });
     if (node_ && options_.ingress) TRY(step("ingress", [&] { return start_ingress(); }));
     return {};
   }
@@ -96,6 +100,7 @@ class Cluster {
   void stop() {
     ingress_.reset();
     watcher_.reset();
+    renewer_ = {};
     if (node_) node_->stop(options_.stop_pods);
     node_.reset();
     if (control_plane_) control_plane_->stop();
@@ -143,8 +148,19 @@ class Cluster {
     return {};
   }
 
+  /// Those of the API server and of this machine's node; joined nodes see to their own.
+  void keep_certificates(std::stop_token stop) {
+    while (clock_->sleep_for(kCertificateLook, stop)) {
+      const std::lock_guard lock(mutex_);
+      Status status = control_plane_->renew_certificates(*pki_);
+      if (status.ok() && node_) status = local_identity(options_, *pki_, *control_plane_).status();
+      if (!status.ok()) log::error("Renewing certificates failed; trying again later", {{"error", status}});
+    }
+  }
+
   /// The node, both servers' certificates and what tells others where the API server is. On the watcher's thread.
   Status addresses_changed(const std::vector<std::string>& addresses) {
+    const std::lock_guard lock(mutex_);
     const bool advertised = options_.advertise_address == options_.node_addresses().front();
     options_.node_ip = fmt::format("{}", fmt::join(addresses, ","));
     if (advertised) options_.advertise_address = addresses.front();
@@ -158,12 +174,14 @@ class Cluster {
     return options_.many_machines ? join::update_cluster_address(admin(), cluster_address()) : Status();
   }
 
+  std::mutex mutex_;  ///< Between the watcher and the renewer.
   ClusterOptions options_;
   std::shared_ptr<Clock> clock_;
   std::unique_ptr<Pki> pki_;
   std::unique_ptr<ControlPlane> control_plane_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<AddressWatcher> watcher_;
+  std::jthread renewer_;
   std::unique_ptr<ingress::IngressController> ingress_;
 };
 
