@@ -151,13 +151,7 @@ Status complete(ClusterOptions& options) {
 }
 
 std::vector<std::string> ClusterOptions::node_addresses() const {
-  std::vector<std::string> result;
-  for (size_t start = 0; start < node_ip.size();) {
-    const size_t end = std::min(node_ip.find(',', start), node_ip.size());
-    result.push_back(node_ip.substr(start, end - start));
-    start = end + 1;
-  }
-  return result;
+  return node_ip.empty() ? std::vector<std::string>() : split_list(node_ip);
 }
 
 std::string ClusterOptions::cgroup_root() const {

@@ -25,8 +25,9 @@ std::vector<std::string> command(const std::string& folder, const std::string& f
   return {"nginx", "-p", folder, "-c", file, "-e", folder + "/error.log"};
 }
 
-/// One that a killed process left behind would keep the ports.
-void end_leftover(const std::string& folder) {
+}  // namespace
+
+void Nginx::end_leftover(const std::string& folder) {
   auto text = linux::read_file(folder + "/nginx.pid");
   if (!text.ok()) return;
   pid_t pid = 0;
@@ -38,8 +39,6 @@ void end_leftover(const std::string& folder) {
                                 [&](const std::string& word) { return word.find(folder) != std::string::npos; });
   if (ours) linux::terminate_process(pid, kStopGrace);
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Nginx>> Nginx::create(std::string folder, std::shared_ptr<Clock> clock) {
   if (!linux::find_program("nginx", {"/usr/sbin", "/usr/local/sbin"})) {
