@@ -26,7 +26,7 @@ LAYERS = {
     "scheduler": {"client", "net", "api"},
     "kubelet": {"client", "linux", "net", "api"},
     "proxy": {"client", "linux", "net", "api"},
-    "overlay": {"client", "linux", "api"},
+    "overlay": {"client", "linux", "api", "net"},
     "policy": {"client", "linux", "api"},
     "dns": {"client", "net", "api"},
     "ingress": {"client", "linux", "net", "api"},

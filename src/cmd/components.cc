@@ -22,12 +22,14 @@
 #include "cmd/leading.h"
 #include "cmd/node_dns.h"
 #include "cmd/pki.h"
+#include "cmd/policy_hooks.h"
 #include "cmd/stop_signals.h"
 #include "controllers/all.h"
 #include "controllers/runtime/flags.h"
 #include "controllers/runtime/manager.h"
 #include "ingress/ingress_controller.h"
 #include "kubelet/kubelet.h"
+#include "kubelet/node/machine.h"
 #include "linux/file.h"
 #include "scheduler/scheduler.h"
 
@@ -263,6 +265,7 @@ int kubelet(const std::vector<std::string>& words) {
   CommonOptions options;
   FlagSet flags = common_flags("kubelet --kubeconfig FILE [flags]", options);
   trireme::kubelet::KubeletOptions kubelet_options;
+  bool network_policy = true;
   int port = kubelet_options.port;
   flags.add("hostname-override", &kubelet_options.node_name, "name of this node (default: the host's name)");
   flags.add("node-ip", &kubelet_options.node_ip, "addresses of this node");
@@ -283,15 +286,30 @@ int kubelet(const std::vector<std::string>& words) {
   flags.add("tls-private-key-file", &kubelet_options.tls_private_key_file, "its key");
   flags.add("client-ca-file", &kubelet_options.client_ca_file, "authority of the clients' certificates");
   flags.add("register-node", &kubelet_options.register_node, "create the Node object");
+  flags.add("network-policy", &network_policy, "keep network policies in force for this node's pods");
   flags.add("register-with-taints", &kubelet_options.register_with_taints, "taints of a new node: key=value:Effect");
   int code = 0;
   if (!parse(flags, words, options, "kubelet", code)) return code;
   kubelet_options.port = static_cast<uint16_t>(port);
 
+  std::unique_ptr<client::InformerFactory> informers;
+  std::unique_ptr<policy::Enforcer> policies;
   std::unique_ptr<trireme::kubelet::Kubelet> running;
   Status status = run_until_signal([&](std::stop_token) -> Status {
     TRY_ASSIGN(auto raw, connect(options, "kubelet"));
-    TRY_ASSIGN(running, trireme::kubelet::Kubelet::start(std::move(kubelet_options), {raw, real_clock(), nullptr}));
+    trireme::kubelet::NetworkHooks hooks;
+    if (network_policy) {
+      // The name that the kubelet will choose, too.
+      if (kubelet_options.node_name.empty()) {
+        kubelet_options.node_name = trireme::kubelet::read_machine_info().host_name;
+      }
+      informers = std::make_unique<client::InformerFactory>(raw, real_clock());
+      TRY_ASSIGN(policies, policy::Enforcer::start({.node_name = kubelet_options.node_name},
+                                                   {*informers, raw, real_clock(), nullptr}));
+      hooks = policy_hooks(*policies);
+    }
+    TRY_ASSIGN(running, trireme::kubelet::Kubelet::start(std::move(kubelet_options),
+                                                         {raw, real_clock(), nullptr, std::move(hooks)}));
     return {};
   });
   running.reset();

@@ -37,6 +37,7 @@ constexpr Command kCommands[] = {
     {"kubelet", "the node's agent alone", kubelet},
     {"dns", "the cluster's DNS server alone", dns},
     {"ingress", "the ingress alone", ingress},
+    {"policy", "what the network policies of this machine's pods let pass and dropped", policy},
     {"simulate", "whole clusters on a virtual clock, with failures, repeatable by their seed", simulate},
     {"kubecfg", "the command line of 2014", kubecfg::run},
     {"version", "print the version", version},

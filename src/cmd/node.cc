@@ -13,8 +13,10 @@
 #include "cmd/control_plane.h"
 #include "cmd/node_dns.h"
 #include "cmd/node_network.h"
+#include "cmd/policy_hooks.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
+#include "linux/bridge_filter.h"
 #include "linux/own_addresses.h"
 
 namespace trireme::cmd {
@@ -43,6 +45,10 @@ Status Node::prepare_network(const std::string& pod_cidr) {
   network.cluster_cidr = options_.cluster_cidr;
   network.service_cidr = options_.service_cidr;
   network.pod_cidr = pod_cidr;
+  if (Status status = linux::enable_bridge_filter(); !status.ok()) {
+    log::error("Network policies do not hold, and services do not work, between pods of this machine",
+               {{"error", status}});
+  }
   return set_up_node_network(network);
 }
 
@@ -102,8 +108,10 @@ Status Node::start(const NodeIdentity& identity) {
   kubelet.resolv_conf = options_.resolv_conf;
   informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
   TRY(start_dns());
+  TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
   informers_->start();
-  TRY_ASSIGN(kubelet_, kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr}));
+  TRY_ASSIGN(kubelet_,
+             kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr, policy_hooks(*policies_)}));
   if (!identity.joined) return {};
   TRY_ASSIGN(const std::string pod_cidr, wait_pod_cidr(kPodCidrTimeout));
   return prepare_network(pod_cidr);
@@ -155,6 +163,7 @@ Status Node::wait_ready(Duration timeout) {
 
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
+  policies_.reset();
   dns_.reset();
   if (informers_) informers_->stop();
   if (remove_pods && !endpoint_.empty()) {

@@ -22,6 +22,10 @@ namespace trireme::net {
 class Transport;
 }
 
+namespace trireme::policy {
+class Enforcer;
+}
+
 namespace trireme::cmd {
 
 class ControlPlane;
@@ -69,6 +73,7 @@ class Node {
   std::shared_ptr<client::RawClient> client_;
   std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
   std::unique_ptr<NodeDns> dns_;                        ///< Null with --cluster-dns=none.
+  std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 

@@ -14,6 +14,7 @@
 #include "linux/file.h"
 #include "linux/mounts.h"
 #include "linux/process.h"
+#include "policy/kernel_table.h"
 
 namespace trireme::cmd {
 namespace {
@@ -32,6 +33,12 @@ Status remove_pods(const ClusterOptions& options) {
   if (status.ok()) status = remove_all_pods(containerd->endpoint());
   containerd->stop();
   return status;
+}
+
+Status remove_network(const ClusterOptions& options, const NodeNetworkOptions& network) {
+  TRY(remove_node_dns(options.dns_folder()));
+  TRY(remove_node_network(network));
+  return policy::remove_kernel_table();
 }
 
 /// Ends what the runtime did not: shims that their containerd knows nothing of any more, and processes still in the
@@ -80,10 +87,7 @@ Status run(const ClusterOptions& options) {
     network.service_cidr = membership->facts.service_cidr;
   }
   if (linux::exists(network.folder)) {
-    TRY(step("network", [&]() -> Status {
-      TRY(remove_node_dns(options.dns_folder()));
-      return remove_node_network(network);
-    }));
+    TRY(step("network", [&] { return remove_network(options, network); }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));
