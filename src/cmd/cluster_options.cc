@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "cmd/node_network.h"
+#include "linux/ip_address.h"
 #include "linux/own_addresses.h"
 #include "linux/route.h"
 
@@ -83,6 +84,14 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
   flags.add("sandbox-image", &options.sandbox_image, "image that holds a pod's namespaces");
+  flags.add("cluster-dns", &options.cluster_dns,
+            "addresses of the cluster's DNS server (default: the tenth of the services); none: no DNS server");
+  flags.add("cluster-domain", &options.cluster_domain, "domain of the cluster's names");
+  flags.add("resolv-conf", &options.resolv_conf,
+            "file that names the DNS servers for names outside the cluster; pods with dnsPolicy Default get it, too");
+  flags.add("dns-upstream", &options.dns_upstreams, "ask these DNS servers instead of --resolv-conf's");
+  flags.add("dns-stub-domain", &options.dns_stub_domains,
+            "DOMAIN=ADDRESS[,ADDRESS]: ask these DNS servers for names of DOMAIN; may be repeated");
   flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
   flags.add("ready-file", &options.ready_file, "create this file when everything is ready");
   flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
@@ -106,6 +115,9 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
             "silence after which a node counts as not ready");
   flags.add("cluster-signing-duration", &options.cluster_signing_duration,
             "longest validity of certificates that are signed on request, such as nodes'");
+  flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
+  flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
+  flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");
   return flags;
 }
 
@@ -123,11 +135,18 @@ Status complete(ClusterOptions& options) {
   if (options.advertise_address.empty()) options.advertise_address = options.node_addresses().front();
   TRY(check_port("https-port", options.https_port));
   TRY(check_port("kubelet-port", options.kubelet_port));
+  TRY(check_port("ingress-http-port", options.ingress_http_port));
+  TRY(check_port("ingress-https-port", options.ingress_https_port));
   if (options.node_lease_duration_seconds < 1) {
     return Status::bad_request("flag --node-lease-duration-seconds: at least 1");
   }
   TRY(node_pod_cidr(options.cluster_cidr).status());
   TRY(first_address(options.service_cidr).status());
+  for (const std::string& address : options.dns_addresses()) {
+    if (!linux::IpAddress::parse(address)) {
+      return Status::bad_request(fmt::format("flag --cluster-dns: \"{}\" is no address", address));
+    }
+  }
   return parse_mirrors(options.registry_mirrors).status();
 }
 
@@ -153,6 +172,28 @@ Result<std::string> node_pod_cidr(const std::string& cluster_cidr) {
 Result<std::string> first_address(const std::string& cidr) {
   TRY_ASSIGN(Ipv4Network network, parse_network(cidr));
   return address_text(network.address + 1);
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+std::vector<std::string> ClusterOptions::dns_addresses() const {
+  if (cluster_dns == std::vector<std::string>{"none"}) return {};
+  if (!cluster_dns.empty()) return cluster_dns;
+  constexpr uint64_t kTenth = 10;
+  std::vector<std::string> addresses;
+  for (const std::string& cidr : split_list(service_cidr)) {
+    const auto network = linux::IpPrefix::parse(cidr);
+    if (network) addresses.push_back(network->masked().address.plus(kTenth).to_string());
+  }
+  return addresses;
 }
 
 bool in_network(const std::string& cidr, const std::string& address) {

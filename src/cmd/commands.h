@@ -28,6 +28,8 @@ int apiserver(const std::vector<std::string>& words);
 int controller_manager(const std::vector<std::string>& words);
 int scheduler(const std::vector<std::string>& words);
 int kubelet(const std::vector<std::string>& words);
+int dns(const std::vector<std::string>& words);
+int ingress(const std::vector<std::string>& words);
 
 /// `trireme policy`: the counters of this machine's network policies.
 int policy(const std::vector<std::string>& words);

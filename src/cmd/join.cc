@@ -170,6 +170,9 @@ class JoinedNode {
     }
     options_.node.cluster_cidr = membership_.facts.cluster_cidr;
     options_.node.service_cidr = membership_.facts.service_cidr;
+    options_.node.cluster_domain = membership_.facts.cluster_domain;
+    const std::string& dns = membership_.facts.cluster_dns;
+    if (options_.node.cluster_dns.empty() && !dns.empty()) options_.node.cluster_dns = split_list(dns);
     return {};
   }
 

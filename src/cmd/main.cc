@@ -35,6 +35,8 @@ constexpr Command kCommands[] = {
     {"controller-manager", "the controllers alone", controller_manager},
     {"scheduler", "the scheduler alone", scheduler},
     {"kubelet", "the node's agent alone", kubelet},
+    {"dns", "the cluster's DNS server alone", dns},
+    {"ingress", "the ingress alone", ingress},
     {"policy", "what the network policies of this machine's pods let pass and dropped", policy},
     {"simulate", "whole clusters on a virtual clock, with failures, repeatable by their seed", simulate},
     {"kubecfg", "the command line of 2014", kubecfg::run},

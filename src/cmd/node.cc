@@ -11,6 +11,7 @@
 #include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/policy_hooks.h"
 #include "kubelet/cri/runtime.h"
@@ -102,7 +103,11 @@ Status Node::start(const NodeIdentity& identity) {
   kubelet.tls_private_key_file = identity.serving_key_file;
   kubelet.client_ca_file = identity.client_ca_file;
   client_ = std::make_shared<client::RawClient>(identity.transport, "kubelet");
+  kubelet.cluster_dns = options_.dns_addresses();
+  kubelet.cluster_domain = options_.cluster_domain;
+  kubelet.resolv_conf = options_.resolv_conf;
   informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
+  TRY(start_dns());
   TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
   informers_->start();
   TRY_ASSIGN(kubelet_,
@@ -128,6 +133,22 @@ Result<std::string> Node::wait_pod_cidr(Duration timeout) {
       fmt::format("node {} got no range of pod addresses from the controller manager", options_.node_name));
 }
 
+Status Node::start_dns() {
+  if (options_.dns_addresses().empty()) return {};
+  NodeDnsOptions dns;
+  dns.folder = options_.dns_folder();
+  dns.addresses = options_.dns_addresses();
+  dns.domain = options_.cluster_domain;
+  for (const std::string* list : {&options_.service_cidr, &options_.cluster_cidr}) {
+    for (std::string& range : split_list(*list)) dns.ranges.push_back(std::move(range));
+  }
+  dns.resolv_conf = options_.resolv_conf;
+  dns.upstreams = options_.dns_upstreams;
+  dns.stub_domains = options_.dns_stub_domains;
+  TRY_ASSIGN(dns_, NodeDns::start(dns, *informers_, clock_));
+  return {};
+}
+
 Status Node::wait_ready(Duration timeout) {
   client::Client client(client_);
   Duration deadline = clock_->monotonic() + timeout;
@@ -143,6 +164,7 @@ Status Node::wait_ready(Duration timeout) {
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
   policies_.reset();
+  dns_.reset();
   if (informers_) informers_->stop();
   if (remove_pods && !endpoint_.empty()) {
     Status removed = remove_all_pods(endpoint_);

@@ -29,6 +29,7 @@ class Enforcer;
 namespace trireme::cmd {
 
 class ControlPlane;
+class NodeDns;
 struct ClusterOptions;
 
 /// How a node is known to its cluster.
@@ -62,6 +63,7 @@ class Node {
   void stop(bool remove_pods);
 
  private:
+  Status start_dns();
   Result<std::string> wait_pod_cidr(Duration timeout);
 
   const ClusterOptions& options_;
@@ -70,6 +72,7 @@ class Node {
   std::string endpoint_;
   std::shared_ptr<client::RawClient> client_;
   std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
+  std::unique_ptr<NodeDns> dns_;                        ///< Null with --cluster-dns=none.
   std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };

@@ -6,6 +6,7 @@
 #include "cmd/instance_lock.h"
 #include "cmd/membership.h"
 #include "cmd/node.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/progress.h"
 #include "linux/cgroup.h"
@@ -33,7 +34,8 @@ Status remove_pods(const ClusterOptions& options) {
   return status;
 }
 
-Status remove_network(const NodeNetworkOptions& network) {
+Status remove_network(const ClusterOptions& options, const NodeNetworkOptions& network) {
+  TRY(remove_node_dns(options.dns_folder()));
   TRY(remove_node_network(network));
   return policy::remove_kernel_table();
 }
@@ -83,7 +85,7 @@ Status run(const ClusterOptions& options) {
     network.service_cidr = membership->facts.service_cidr;
   }
   if (linux::exists(network.folder)) {
-    TRY(step("network", [&] { return remove_network(network); }));
+    TRY(step("network", [&] { return remove_network(options, network); }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));

@@ -14,9 +14,11 @@
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
 #include "cmd/node.h"
+#include "cmd/node_dns.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
 #include "cmd/stop_signals.h"
+#include "ingress/ingress_controller.h"
 #include "join/bootstrap_token.h"
 #include "join/cluster_info.h"
 #include "linux/file.h"
@@ -62,6 +64,11 @@ class Cluster {
       if (status.ok()) status = prepared;
     }
     TRY(status);
+    if (!options_.dns_addresses().empty() && (node_ || options_.many_machines)) {
+      // Another service may have the address: names are served all the same.
+      Status service = ensure_dns_service(admin(), options_.dns_addresses(), *clock_);
+      if (!service.ok()) log::warning("The service kube-dns could not be made", {{"error", service}});
+    }
     if (node_) {
       TRY(step(fmt::format("node {} Ready", options_.node_name), [&]() -> Status {
         TRY_ASSIGN(const NodeIdentity identity, local_identity(options_, *pki_, *control_plane_));
@@ -71,6 +78,7 @@ class Cluster {
     }
     if (options_.many_machines) TRY(step("open to other machines", [&] { return open_to_others(); }));
     if (options_.follow_addresses) TRY(follow_addresses());
+    if (node_ && options_.ingress) TRY(step("ingress", [&] { return start_ingress(); }));
     return {};
   }
 
@@ -86,6 +94,7 @@ class Cluster {
   }
 
   void stop() {
+    ingress_.reset();
     watcher_.reset();
     if (node_) node_->stop(options_.stop_pods);
     node_.reset();
@@ -94,6 +103,18 @@ class Cluster {
   }
 
  private:
+  Status start_ingress() {
+    ingress::IngressOptions ingress;
+    ingress.folder = options_.ingress_folder();
+    ingress.http_port = options_.ingress_http_port;
+    ingress.https_port = options_.ingress_https_port;
+    ingress.published = options_.node_addresses();
+    auto own =
+        std::make_shared<client::RawClient>(control_plane_->transport("system:trireme-ingress", {}), "trireme-ingress");
+    TRY_ASSIGN(ingress_, ingress::IngressController::start(std::move(ingress), {own, clock_}));
+    return {};
+  }
+
   Status make_certificates() {
     TRY_ASSIGN(Pki pki, Pki::open(options_.pki_folder(), *clock_));
     pki_ = std::make_unique<Pki>(std::move(pki));
@@ -110,7 +131,9 @@ class Cluster {
   }
 
   Status open_to_others() {
-    return join::open_cluster(admin(), cluster_address(), {options_.cluster_cidr, options_.service_cidr});
+    return join::open_cluster(admin(), cluster_address(),
+                              {options_.cluster_cidr, options_.service_cidr, options_.cluster_domain,
+                               fmt::format("{}", fmt::join(options_.cluster_dns, ","))});
   }
 
   Status follow_addresses() {
@@ -141,6 +164,7 @@ class Cluster {
   std::unique_ptr<ControlPlane> control_plane_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<AddressWatcher> watcher_;
+  std::unique_ptr<ingress::IngressController> ingress_;
 };
 
 int fail(const Status& status) {

@@ -66,6 +66,12 @@ StartFailure failure(std::string reason, std::string message, Duration retry = s
 
 NodeContext node_context(const NodeServices& node, const Pod& pod) {
   NodeContext context = node.node;
+  // Read for each pod: what a network manager writes later counts for the pods after.
+  if (node.options.resolv_conf.empty()) {
+    context.host_dns = {{"127.0.0.1"}, {"."}, {}};
+  } else if (auto text = linux::read_file(node.options.resolv_conf); text.ok()) {
+    context.host_dns = parse_resolv_conf(*text);
+  }
   if (node.cgroups) context.cgroup_parent = pod_cgroup(node.options.cgroup_root, pod);
   return context;
 }

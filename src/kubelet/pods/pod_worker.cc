@@ -399,7 +399,17 @@ bool PodWorker::prepare(const std::shared_ptr<const Pod>& pod, const PodActions&
     retry_soon();
     return false;
   }
+  if (Status status = check_host_name(*pod, node_.options.cluster_domain); !status.ok()) {
+    node_.events->warning(*pod, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + status.message());
+    retry_soon();
+    return false;
+  }
   NodeContext context = node_context(node_, *pod);
+  if (actions.create_sandbox) {
+    std::vector<DnsWarning> warnings;
+    (void)pod_dns(*pod, context, &warnings);
+    for (const DnsWarning& warning : warnings) node_.events->warning(*pod, warning.reason, warning.message);
+  }
   prepared.sandbox = make_sandbox_config(*pod, actions.sandbox_attempt, context);
   prepared.sandbox_id = actions.sandbox_id;
   prepared.ips = runtime.ips();
