@@ -9,6 +9,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "base/text.h"
 #include "cmd/node_network.h"
 #include "linux/ip_address.h"
 #include "linux/own_addresses.h"
@@ -151,13 +152,8 @@ Status complete(ClusterOptions& options) {
 }
 
 std::vector<std::string> ClusterOptions::node_addresses() const {
-  std::vector<std::string> result;
-  for (size_t start = 0; start < node_ip.size();) {
-    const size_t end = std::min(node_ip.find(',', start), node_ip.size());
-    result.push_back(node_ip.substr(start, end - start));
-    start = end + 1;
-  }
-  return result;
+  const auto parts = split_list(node_ip);
+  return {parts.begin(), parts.end()};
 }
 
 std::string ClusterOptions::cgroup_root() const {
@@ -174,22 +170,12 @@ Result<std::string> first_address(const std::string& cidr) {
   return address_text(network.address + 1);
 }
 
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
 std::vector<std::string> ClusterOptions::dns_addresses() const {
   if (cluster_dns == std::vector<std::string>{"none"}) return {};
   if (!cluster_dns.empty()) return cluster_dns;
   constexpr uint64_t kTenth = 10;
   std::vector<std::string> addresses;
-  for (const std::string& cidr : split_list(service_cidr)) {
+  for (const std::string_view cidr : split_list(service_cidr)) {
     const auto network = linux::IpPrefix::parse(cidr);
     if (network) addresses.push_back(network->masked().address.plus(kTenth).to_string());
   }

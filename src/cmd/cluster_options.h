@@ -80,9 +80,6 @@ Result<std::string> node_pod_cidr(const std::string& cluster_cidr);
 /// The address of the service default/kubernetes: the first of the service range.
 Result<std::string> first_address(const std::string& cidr);
 
-/// The parts of "a,b".
-std::vector<std::string> split_list(const std::string& text);
-
 /// Whether an IPv4 address is in the network; false for anything else.
 bool in_network(const std::string& cidr, const std::string& address);
 

@@ -14,6 +14,7 @@
 
 #include "apiserver/admission/plugins.h"
 #include "apiserver/api_server.h"
+#include "apiserver/authn/as_server.h"
 #include "apiserver/authn/bearer.h"
 #include "apiserver/authn/bootstrap_token.h"
 #include "apiserver/authn/service_account.h"
@@ -172,6 +173,7 @@ class InProcessControlPlane final : public ControlPlane {
     apiserver::authn::ServiceAccountOptions tokens;
     tokens.signing_key_pem = pki.service_account_key_pem();
     tokens.clock = clock_;
+    tokens.label_secret = [this](const auto&... words) { return apiserver::authn::label_secret(*api_, words...); };
 
     apiserver::Options server;
     server.store = store_;
@@ -222,8 +224,10 @@ class InProcessControlPlane final : public ControlPlane {
     return {};
   }
 
-  /// The default roles first, then compaction now and then.
+  /// What other servers must know and the default roles first, then compaction now and then.
   void run_background(std::stop_token stop) {
+    const Status published = apiserver::authn::publish_client_authority(*api_, authority_.certificate_pem);
+    if (!published.ok()) log::warning("The authority of client certificates is not published", {{"error", published}});
     Status status = apiserver::authz::reconcile_bootstrap_policy(*api_, stop);
     while (!status.ok() && !stop.stop_requested()) {
       log::error("Writing the default roles failed; trying again", {{"error", status}});
@@ -233,8 +237,10 @@ class InProcessControlPlane final : public ControlPlane {
     roles_ready_ = status.ok();
     roles_settled_ = true;
     roles_settled_.notify_all();
+    track_tokens();
     store::Revision previous = 0;
     while (clock_->sleep_for(kCompactionInterval, stop)) {
+      track_tokens();
       auto revision = store_->current_revision();
       if (!revision.ok()) continue;
       // What was current one interval ago: clients that read slower than that start again.
@@ -248,6 +254,11 @@ class InProcessControlPlane final : public ControlPlane {
       if (previous != *revision) ::malloc_trim(0);
       previous = *revision;
     }
+  }
+
+  void track_tokens() {
+    const Status kept = apiserver::authn::keep_token_tracking(*api_, clock_->now());
+    if (!kept.ok()) log::warning("Since when tokens are tracked could not be noted", {{"error", kept}});
   }
 
   const ClusterOptions& options_;

@@ -7,6 +7,7 @@
 
 #include "api/types/corev1.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "client/client.h"
 #include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
@@ -140,7 +141,7 @@ Status Node::start_dns() {
   dns.addresses = options_.dns_addresses();
   dns.domain = options_.cluster_domain;
   for (const std::string* list : {&options_.service_cidr, &options_.cluster_cidr}) {
-    for (std::string& range : split_list(*list)) dns.ranges.push_back(std::move(range));
+    for (const std::string_view range : split_list(*list)) dns.ranges.emplace_back(range);
   }
   dns.resolv_conf = options_.resolv_conf;
   dns.upstreams = options_.dns_upstreams;

@@ -9,6 +9,7 @@
 #include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/progress.h"
+#include "ingress/nginx.h"
 #include "linux/cgroup.h"
 #include "linux/file.h"
 #include "linux/mounts.h"
@@ -76,6 +77,7 @@ Status run(const ClusterOptions& options) {
     end_leftovers(options, cgroups, cgroup);
     return cgroups.remove(cgroup);
   }));
+  ingress::Nginx::end_leftover(options.ingress_folder());
   NodeNetworkOptions network;
   network.folder = options.network_folder();
   network.cluster_cidr = options.cluster_cidr;

@@ -101,8 +101,7 @@ Forwarder::~Forwarder() = default;
 
 size_t Forwarder::from_cache(const Query& query, Bytes packet, bool tcp, std::span<uint8_t> out, Metrics& metrics) {
   if ((query.flags & flag::kRecursionDesired) == 0) return 0;
-  // The key of a usual name fits the string's own buffer or one small allocation.
-  const auto relayed = cache_.find(question_key(query.name, query.type, query), loop_.now());
+  const auto relayed = cache_.find(QuestionKey(query.name, query.type, query).view(), loop_.now());
   if (relayed == nullptr) {
     metrics.count_miss();
     return 0;
@@ -115,7 +114,7 @@ size_t Forwarder::from_cache(const Query& query, Bytes packet, bool tcp, std::sp
 size_t Forwarder::from_cache(const ForwardRequest& request, std::span<uint8_t> out, Metrics& metrics) {
   const Query& query = request.query;
   if ((query.flags & flag::kRecursionDesired) == 0) return 0;
-  const auto relayed = cache_.find(question_key(request.ask, query.type, query), loop_.now());
+  const auto relayed = cache_.find(QuestionKey(request.ask, query.type, query).view(), loop_.now());
   if (relayed == nullptr) {
     metrics.count_miss();
     return 0;
@@ -217,7 +216,8 @@ void Forwarder::start(ForwardRequest request) {
     reply(request, {small.data(), error_response(request.query, request.packet, rcode::kServFail, small)});
     return;
   }
-  std::string key = question_key(request.ask, request.query.type, request.query) + (request.tcp ? 't' : 'u');
+  std::string key(QuestionKey(request.ask, request.query.type, request.query).view());
+  key += request.tcp ? 't' : 'u';
   if (const auto found = pending_.find(key); found != pending_.end()) {
     found->second->waiting.push_back(std::move(request));
     return;
@@ -401,7 +401,7 @@ void Forwarder::answered(const std::shared_ptr<Pending>& pending, std::shared_pt
   pending_.erase(pending->key);
   const Query& query = pending->waiting[0].query;
   if ((query.flags & flag::kRecursionDesired) != 0) {
-    cache_.store(question_key(pending->name, pending->type, query), relayed);
+    cache_.store(std::string(QuestionKey(pending->name, pending->type, query).view()), relayed);
   }
   std::vector<uint8_t> out(pending->tcp ? kMaxMessage : kMaxUdpPayload);
   for (ForwardRequest& request : pending->waiting) {

@@ -21,28 +21,30 @@ constexpr Duration kFirstRestart = std::chrono::milliseconds(200);
 constexpr Duration kLastRestart = std::chrono::seconds(30);
 constexpr Duration kHealthy = std::chrono::seconds(10);  // ran this long: the next restart is soon again
 
+/// Debian's folder is not on everybody's PATH.
+std::optional<std::string> program() { return linux::find_program("nginx", {"/usr/sbin", "/usr/local/sbin"}); }
+
 std::vector<std::string> command(const std::string& folder, const std::string& file) {
-  return {"nginx", "-p", folder, "-c", file, "-e", folder + "/error.log"};
+  return {program().value_or("nginx"), "-p", folder, "-c", file, "-e", folder + "/error.log"};
 }
 
-/// One that a killed process left behind would keep the ports.
-void end_leftover(const std::string& folder) {
+}  // namespace
+
+void Nginx::end_leftover(const std::string& folder) {
   auto text = linux::read_file(folder + "/nginx.pid");
   if (!text.ok()) return;
   pid_t pid = 0;
   std::from_chars(text->data(), text->data() + text->size(), pid);
-  const auto program = pid > 0 ? linux::executable_of(pid) : std::nullopt;
-  if (!program || !program->ends_with("nginx")) return;
+  const auto running = pid > 0 ? linux::executable_of(pid) : std::nullopt;
+  if (!running || !running->ends_with("nginx")) return;
   const std::vector<std::string> words = linux::command_line_of(pid);
   const bool ours = std::any_of(words.begin(), words.end(),
                                 [&](const std::string& word) { return word.find(folder) != std::string::npos; });
   if (ours) linux::terminate_process(pid, kStopGrace);
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Nginx>> Nginx::create(std::string folder, std::shared_ptr<Clock> clock) {
-  if (!linux::find_program("nginx", {"/usr/sbin", "/usr/local/sbin"})) {
+  if (!program()) {
     return Status::not_found("nginx is not installed; on Debian: apt-get install nginx-light");
   }
   end_leftover(folder);

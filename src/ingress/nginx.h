@@ -21,6 +21,8 @@ class Nginx {
   static Result<std::unique_ptr<Nginx>> create(std::string folder, std::shared_ptr<Clock> clock);
   /// Ends it.
   ~Nginx();
+  /// Ends one that a killed process left behind: it would keep the ports.
+  static void end_leftover(const std::string& folder);
 
   /// Has nginx check the configuration, then starts it or lets it take the new one over: connections go on. BadRequest
   /// with nginx's words when it refuses; then everything stays as it was.
