@@ -9,8 +9,11 @@
 #include <charconv>
 #include <filesystem>
 
+#include "apiserver/registry/service_range.h"
+#include "base/text.h"
 #include "cmd/node_network.h"
 #include "controllers/servicelb/balancer_addresses.h"
+#include "linux/ip_address.h"
 #include "linux/own_addresses.h"
 #include "linux/route.h"
 
@@ -88,6 +91,14 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
   flags.add("sandbox-image", &options.sandbox_image, "image that holds a pod's namespaces");
+  flags.add("cluster-dns", &options.cluster_dns,
+            "addresses of the cluster's DNS server (default: the tenth of the services); none: no DNS server");
+  flags.add("cluster-domain", &options.cluster_domain, "domain of the cluster's names");
+  flags.add("resolv-conf", &options.resolv_conf,
+            "file that names the DNS servers for names outside the cluster; pods with dnsPolicy Default get it, too");
+  flags.add("dns-upstream", &options.dns_upstreams, "ask these DNS servers instead of --resolv-conf's");
+  flags.add("dns-stub-domain", &options.dns_stub_domains,
+            "DOMAIN=ADDRESS[,ADDRESS]: ask these DNS servers for names of DOMAIN; may be repeated");
   flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
   flags.add("ready-file", &options.ready_file, "create this file when everything is ready");
   flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
@@ -107,12 +118,16 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
   flags.add("load-balancer-ip-range", &controllers::load_balancer_ip_ranges(),
             "addresses that services of type LoadBalancer get: CIDR or FIRST-LAST (default: the nodes' own)");
   flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods");
-  flags.add("service-cluster-ip-range", &options.service_cidr, "addresses of services");
+  flags.add("service-cluster-ip-range", &options.service_cidr,
+            "addresses of services: a range, or one of each family with a comma between them");
   flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
             "silence after which a node counts as not ready");
   flags.add("cluster-signing-duration", &options.cluster_signing_duration,
             "longest validity of certificates that are signed on request, such as nodes'");
+  flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
+  flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
+  flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");
   return flags;
 }
 
@@ -130,22 +145,24 @@ Status complete(ClusterOptions& options) {
   if (options.advertise_address.empty()) options.advertise_address = options.node_addresses().front();
   TRY(check_port("https-port", options.https_port));
   TRY(check_port("kubelet-port", options.kubelet_port));
+  TRY(check_port("ingress-http-port", options.ingress_http_port));
+  TRY(check_port("ingress-https-port", options.ingress_https_port));
   if (options.node_lease_duration_seconds < 1) {
     return Status::bad_request("flag --node-lease-duration-seconds: at least 1");
   }
   TRY(node_pod_cidr(options.cluster_cidr).status());
   TRY(first_address(options.service_cidr).status());
+  for (const std::string& address : options.dns_addresses()) {
+    if (!linux::IpAddress::parse(address)) {
+      return Status::bad_request(fmt::format("flag --cluster-dns: \"{}\" is no address", address));
+    }
+  }
   return parse_mirrors(options.registry_mirrors).status();
 }
 
 std::vector<std::string> ClusterOptions::node_addresses() const {
-  std::vector<std::string> result;
-  for (size_t start = 0; start < node_ip.size();) {
-    const size_t end = std::min(node_ip.find(',', start), node_ip.size());
-    result.push_back(node_ip.substr(start, end - start));
-    start = end + 1;
-  }
-  return result;
+  const auto parts = split_list(node_ip);
+  return {parts.begin(), parts.end()};
 }
 
 std::string ClusterOptions::cgroup_root() const {
@@ -157,9 +174,38 @@ Result<std::string> node_pod_cidr(const std::string& cluster_cidr) {
   return fmt::format("{}/{}", address_text(network.address), std::max(network.length, 24));
 }
 
-Result<std::string> first_address(const std::string& cidr) {
-  TRY_ASSIGN(Ipv4Network network, parse_network(cidr));
-  return address_text(network.address + 1);
+std::vector<std::string> service_ranges(const std::string& cidrs) {
+  const auto parts = split(cidrs, ',');
+  return {parts.begin(), parts.end()};
+}
+
+Result<std::string> first_address(const std::string& cidrs) {
+  const std::vector<std::string> ranges = service_ranges(cidrs);
+  std::vector<bool> families;
+  for (const std::string& each : ranges) {
+    TRY_ASSIGN(const auto range, apiserver::ServiceRange::parse(each));
+    if (apiserver::ServiceRange::canonical(each.substr(0, each.find('/'))) != range.address(0)) {
+      return Status::bad_request(fmt::format("\"{}\" has bits beyond its prefix", each));
+    }
+    families.push_back(range.is_v6());
+  }
+  if (families.size() > 2 || (families.size() == 2 && families[0] == families[1])) {
+    return Status::bad_request(fmt::format("\"{}\" is not one range, or one of each family", cidrs));
+  }
+  TRY_ASSIGN(const auto first, apiserver::ServiceRange::parse(ranges.front()));
+  return first.address(1);
+}
+
+std::vector<std::string> ClusterOptions::dns_addresses() const {
+  if (cluster_dns == std::vector<std::string>{"none"}) return {};
+  if (!cluster_dns.empty()) return cluster_dns;
+  constexpr uint64_t kTenth = 10;
+  std::vector<std::string> addresses;
+  for (const std::string_view cidr : split_list(service_cidr)) {
+    const auto network = linux::IpPrefix::parse(cidr);
+    if (network) addresses.push_back(network->masked().address.plus(kTenth).to_string());
+  }
+  return addresses;
 }
 
 bool in_network(const std::string& cidr, const std::string& address) {

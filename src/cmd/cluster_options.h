@@ -23,14 +23,22 @@ struct ClusterOptions {
   bool stop_pods = false;
   std::vector<std::string> controllers = {"*"};
   std::string cluster_cidr = "10.244.0.0/16";
-  std::string service_cidr = "10.96.0.0/16";
+  std::string service_cidr = "10.96.0.0/16";  ///< See service_ranges.
   std::vector<std::string> nodeport_addresses;  ///< Networks, or "primary"; empty: all addresses of the node.
   std::string proxy_healthz_bind_address = "0.0.0.0:10256";
   std::string container_runtime_endpoint;
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";
   std::string token_auth_file;
-  std::vector<std::string> extra_names;  ///< More names and addresses in the API server's certificate.
+  bool ingress = false;
+  int ingress_http_port = 80;
+  int ingress_https_port = 443;
+  std::vector<std::string> cluster_dns;  ///< Empty: the tenth of the services; "none": no DNS server.
+  std::string cluster_domain = "cluster.local";
+  std::string resolv_conf = "/etc/resolv.conf";
+  std::vector<std::string> dns_upstreams;
+  std::vector<std::string> dns_stub_domains;  ///< "corp.example=10.0.0.1"
+  std::vector<std::string> extra_names;       ///< More names and addresses in the API server's certificate.
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   Duration cluster_signing_duration = std::chrono::hours(8760);
   /// Other machines may join: the kubelet listens on all addresses, not on the node's alone.
@@ -47,6 +55,10 @@ struct ClusterOptions {
   std::string pki_folder() const { return data_dir + "/pki"; }
   std::string containerd_folder() const { return data_dir + "/containerd"; }
   std::string network_folder() const { return data_dir + "/cni"; }
+  /// Where the cluster's DNS is served; empty: nowhere.
+  std::vector<std::string> dns_addresses() const;
+  std::string ingress_folder() const { return data_dir + "/ingress"; }
+  std::string dns_folder() const { return data_dir + "/dns"; }
   std::string kubelet_folder() const { return data_dir + "/kubelet"; }
   /// Of the directories that claims of the class local-path get.
   std::string local_path_folder() const { return data_dir + "/volumes"; }
@@ -67,8 +79,11 @@ Status complete(ClusterOptions& options);
 /// The first /24 of the cluster's pod range: the pods of this node.
 Result<std::string> node_pod_cidr(const std::string& cluster_cidr);
 
-/// The address of the service default/kubernetes: the first of the service range.
-Result<std::string> first_address(const std::string& cidr);
+/// The ranges of --service-cluster-ip-range: one, or one of each family.
+std::vector<std::string> service_ranges(const std::string& cidrs);
+/// The address of the service default/kubernetes: the first of the first service range. BadRequest when the ranges are
+/// none.
+Result<std::string> first_address(const std::string& cidrs);
 
 /// Whether an IPv4 address is in the network; false for anything else.
 bool in_network(const std::string& cidr, const std::string& address);

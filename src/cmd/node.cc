@@ -7,14 +7,18 @@
 
 #include "api/types/corev1.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "client/client.h"
 #include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/node_proxy.h"
+#include "cmd/policy_hooks.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
+#include "linux/bridge_filter.h"
 #include "linux/own_addresses.h"
 #include "proxy/proxy.h"
 
@@ -44,6 +48,10 @@ Status Node::prepare_network(const std::string& pod_cidr) {
   network.cluster_cidr = options_.cluster_cidr;
   network.service_cidr = options_.service_cidr;
   network.pod_cidr = pod_cidr;
+  if (Status status = linux::enable_bridge_filter(); !status.ok()) {
+    log::error("Network policies do not hold, and services do not work, between pods of this machine",
+               {{"error", status}});
+  }
   return set_up_node_network(network);
 }
 
@@ -98,10 +106,16 @@ Status Node::start(const NodeIdentity& identity) {
   kubelet.tls_private_key_file = identity.serving_key_file;
   kubelet.client_ca_file = identity.client_ca_file;
   client_ = std::make_shared<client::RawClient>(identity.transport, "kubelet");
+  kubelet.cluster_dns = options_.dns_addresses();
+  kubelet.cluster_domain = options_.cluster_domain;
+  kubelet.resolv_conf = options_.resolv_conf;
   informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
+  TRY(start_dns());
+  TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
   TRY_ASSIGN(proxy_, start_node_proxy(options_, *informers_, clock_));
   informers_->start();
-  TRY_ASSIGN(kubelet_, kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr}));
+  TRY_ASSIGN(kubelet_,
+             kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr, policy_hooks(*policies_)}));
   if (!identity.joined) return {};
   TRY_ASSIGN(const std::string pod_cidr, wait_pod_cidr(kPodCidrTimeout));
   return prepare_network(pod_cidr);
@@ -123,6 +137,22 @@ Result<std::string> Node::wait_pod_cidr(Duration timeout) {
       fmt::format("node {} got no range of pod addresses from the controller manager", options_.node_name));
 }
 
+Status Node::start_dns() {
+  if (options_.dns_addresses().empty()) return {};
+  NodeDnsOptions dns;
+  dns.folder = options_.dns_folder();
+  dns.addresses = options_.dns_addresses();
+  dns.domain = options_.cluster_domain;
+  for (const std::string* list : {&options_.service_cidr, &options_.cluster_cidr}) {
+    for (const std::string_view range : split_list(*list)) dns.ranges.emplace_back(range);
+  }
+  dns.resolv_conf = options_.resolv_conf;
+  dns.upstreams = options_.dns_upstreams;
+  dns.stub_domains = options_.dns_stub_domains;
+  TRY_ASSIGN(dns_, NodeDns::start(dns, *informers_, clock_));
+  return {};
+}
+
 Status Node::wait_ready(Duration timeout) {
   client::Client client(client_);
   Duration deadline = clock_->monotonic() + timeout;
@@ -137,12 +167,14 @@ Status Node::wait_ready(Duration timeout) {
 
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
+  proxy_.reset();
+  policies_.reset();
+  dns_.reset();
+  if (informers_) informers_->stop();
   if (remove_pods && !endpoint_.empty()) {
     Status removed = remove_all_pods(endpoint_);
     if (!removed.ok()) log::error("Removing the pods failed", {{"error", removed}});
   }
-  proxy_.reset();
-  if (informers_) informers_->stop();
   if (containerd_) containerd_->stop();
   containerd_.reset();
 }

@@ -26,9 +26,14 @@ namespace trireme::net {
 class Transport;
 }
 
+namespace trireme::policy {
+class Enforcer;
+}
+
 namespace trireme::cmd {
 
 class ControlPlane;
+class NodeDns;
 struct ClusterOptions;
 
 /// How a node is known to its cluster.
@@ -62,6 +67,7 @@ class Node {
   void stop(bool remove_pods);
 
  private:
+  Status start_dns();
   Result<std::string> wait_pod_cidr(Duration timeout);
 
   const ClusterOptions& options_;
@@ -71,6 +77,8 @@ class Node {
   std::shared_ptr<client::RawClient> client_;
   std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
   std::unique_ptr<proxy::Proxy> proxy_;
+  std::unique_ptr<NodeDns> dns_;  ///< Null with --cluster-dns=none.
+  std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 

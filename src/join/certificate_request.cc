@@ -87,7 +87,7 @@ Result<std::string> request_certificate(client::Client client, std::string_view 
 WallTime renewal_time(const net::CertificateInfo& certificate, double share) {
   const Duration whole = certificate.not_after - certificate.not_before;
   const Duration before = std::min(kBackdate, whole);
-  const auto due = before + std::chrono::duration_cast<Duration>((whole - before) * share);
+  const auto due = before + std::chrono::round<std::chrono::milliseconds>((whole - before) * share);
   return certificate.not_before + std::chrono::duration_cast<WallTime::duration>(due);
 }
 

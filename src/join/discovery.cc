@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
-#include <cctype>
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 #include <utility>
@@ -72,7 +72,7 @@ Status clocks_differ(Duration ahead) {
   return Status::bad_request(fmt::format(
       "this machine's clock is {} {} the server's, so that their certificates do not count for each other; set it "
       "right (timedatectl) and try again",
-      format_duration(std::chrono::duration_cast<std::chrono::seconds>(behind ? ahead : -ahead)),
+      format_duration(std::chrono::round<std::chrono::minutes>(behind ? ahead : -ahead)),
       behind ? "behind" : "ahead of"));
 }
 
@@ -104,8 +104,13 @@ Result<std::string> server_url(std::string_view address) {
   }
   uint16_t number = kDefaultPort;
   const char* end = port.data() + port.size();
-  const bool port_ok = port.empty() || (std::from_chars(port.data(), end, number).ptr == end && number != 0);
-  const bool host_ok = !host.empty() && host.find_first_of(" /?#@[]") == std::string::npos;
+  bool port_ok = true;
+  if (!port.empty()) {
+    const auto [rest, error] = std::from_chars(port.data(), end, number);
+    port_ok = error == std::errc() && rest == end && number != 0;
+  }
+  const bool host_ok = !host.empty() && host.find_first_of("/?#@[]%\\") == std::string::npos &&
+                       std::ranges::all_of(host, [](char c) { return c > ' ' && c < '\x7f'; });
   if (!port_ok || !host_ok) {
     return Status::bad_request(fmt::format("\"{}\" is no server's address such as 192.0.2.1:6443", address));
   }
@@ -117,6 +122,7 @@ std::optional<Duration> clock_difference(const net::Response& response, WallTime
   const std::string date(response.headers.get("Date"));
   // GMT always; the locale is C, as no program of ours sets another.
   if (date.empty() || ::strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &fields) == nullptr) return std::nullopt;
+  if (fields.tm_year < 70 || fields.tm_year > 300) return std::nullopt;  // beyond what a time point holds
   return std::chrono::system_clock::from_time_t(::timegm(&fields)) - now;
 }
 

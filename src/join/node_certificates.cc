@@ -47,14 +47,19 @@ NodeCertificates::Held NodeCertificates::held(const net::CertificateInfo& info) 
   return {info, renewal_time(info, share())};
 }
 
-Status NodeCertificates::use_client(const net::CertifiedKey& pair) {
-  TRY_ASSIGN(const net::CertificateInfo info, net::parse_certificate(pair.certificate_pem));
+Result<std::shared_ptr<net::Transport>> NodeCertificates::connect(const net::CertifiedKey& pair) const {
   net::HttpTransportOptions options;
   options.base_url = options_.cluster.server;
   options.tls.ca_pem = options_.cluster.ca_pem;
   options.tls.certificate_pem = pair.certificate_pem;
   options.tls.key_pem = pair.key_pem;
   TRY_ASSIGN(std::shared_ptr<net::Transport> transport, net::http_transport(std::move(options)));
+  return transport;
+}
+
+Status NodeCertificates::use_client(const net::CertifiedKey& pair) {
+  TRY_ASSIGN(const net::CertificateInfo info, net::parse_certificate(pair.certificate_pem));
+  TRY_ASSIGN(auto transport, connect(pair));
   if (transport_) {
     transport_->set(std::move(transport));
   } else {
@@ -161,12 +166,22 @@ void NodeCertificates::stop() {
 }
 
 void NodeCertificates::set_addresses(std::vector<std::string> addresses) {
-  const std::lock_guard lock(mutex_);
-  if (addresses == addresses_) return;
-  addresses_ = std::move(addresses);
-  ++generation_;
-  interrupt_.request_stop();
-  changed_.notify_all();
+  bool gone = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (addresses == addresses_) return;
+    gone = !std::ranges::all_of(addresses_, [&](const std::string& address) {
+      return std::ranges::find(addresses, address) != addresses.end();
+    });
+    addresses_ = std::move(addresses);
+    ++generation_;
+    interrupt_.request_stop();
+    changed_.notify_all();
+  }
+  if (!gone) return;
+  auto pair = read_pair(client_file(options_.folder));
+  if (!pair.ok()) return;
+  if (auto transport = connect(*pair); transport.ok()) transport_->replace(std::move(*transport));
 }
 
 bool NodeCertificates::wait_serving(Duration timeout) {

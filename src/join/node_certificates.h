@@ -48,7 +48,8 @@ class NodeCertificates {
   /// Begins to renew both when they are due. The Node object should exist: the cluster compares addresses with it.
   void start();
   void stop();
-  /// The node's addresses have changed.
+  /// The node's addresses have changed. When one has gone, what is under way to the API server begins anew: its
+  /// connections may have come from there.
   void set_addresses(std::vector<std::string> addresses);
   /// Until the cluster has issued a serving certificate for the present addresses; false after `timeout`.
   bool wait_serving(Duration timeout);
@@ -59,6 +60,7 @@ class NodeCertificates {
     WallTime renew_at;
   };
   static Result<net::CertifiedKey> read_pair(const std::string& file);
+  Result<std::shared_ptr<net::Transport>> connect(const net::CertifiedKey& pair) const;
   Status use_client(const net::CertifiedKey& pair);
   Held held(const net::CertificateInfo& info) const;
   bool serving_fits(const std::vector<std::string>& addresses) const;

@@ -72,26 +72,10 @@ class KubeletImpl final : public Kubelet {
     if (Status status = linux::make_shared_mount(options_.root_dir); !status.ok()) {
       log::warning("Volumes with mountPropagation Bidirectional will not work", {{"error", status}});
     }
-    node_.emplace(NodeServices{options_,
-                               clock_,
-                               runtime_,
-                               pool_,
-                               &events_,
-                               nullptr,
-                               observer_,
-                               images_,
-                               objects_,
-                               volumes_,
-                               probe_results_,
-                               probes_,
-                               statuses_,
-                               restarts_,
-                               std::nullopt,
-                               addresses_,
-                               "containerd",
-                               {},
-                               {},
-                               network_});
+    node_.emplace(NodeServices{options_,       clock_,       runtime_,  pool_,     &events_,
+                               nullptr,        observer_,    images_,   objects_,  volumes_,
+                               probe_results_, probes_,      statuses_, restarts_, std::nullopt,
+                               addresses_,     "containerd", {},        {},        network_});
     fill_context();
     TRY(set_up_cgroups());
     manager_ = std::make_unique<PodManager>(*node_);
@@ -107,7 +91,11 @@ class KubeletImpl final : public Kubelet {
     node_->services = &services;
     client::Scope own_node;
     own_node.field_selector = "metadata.name=" + options_.node_name;
-    local_paths_.follow(factory_.informer<api::corev1::Node>(own_node));
+    auto& nodes = factory_.informer<api::corev1::Node>(own_node);
+    local_paths_.follow(nodes);
+    nodes.add_handler([this](const auto&, const auto& after) {
+      if (after) node_agent_.observe(*after);
+    });
     client::Scope own;
     own.field_selector = "spec.nodeName=" + options_.node_name;
     auto& pods = factory_.informer<api::corev1::Pod>(own);

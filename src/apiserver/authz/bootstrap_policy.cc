@@ -8,6 +8,7 @@
 
 #include "apiserver/authn/authn.h"
 #include "apiserver/authz/node.h"
+#include "base/text.h"
 
 namespace trireme::apiserver::authz {
 namespace {
@@ -24,13 +25,8 @@ constexpr std::string_view kRead = "get list watch";
 constexpr std::string_view kWrite = "create delete deletecollection patch update";
 
 std::vector<std::string> words(std::string_view text) {
-  std::vector<std::string> result;
-  while (!text.empty()) {
-    size_t space = std::min(text.find(' '), text.size());
-    if (space > 0) result.emplace_back(text.substr(0, space));
-    text.remove_prefix(std::min(space + 1, text.size()));
-  }
-  return result;
+  const auto parts = split_list(text, ' ');
+  return {parts.begin(), parts.end()};
 }
 
 /// `group` "core" stands for the empty name of the core group.
@@ -272,10 +268,15 @@ std::vector<ClusterRole> bootstrap_cluster_roles() {
                    {rule("list watch", "core", "services endpoints"), rule("get list watch", "core", "nodes"),
                     rule("list watch", "discovery.k8s.io", "endpointslices"), events()}),
       // What the network of a node (services, DNS, policies, overlay) reads of the cluster.
-      cluster_role("system:trireme-node-network",
-                   {rule(kRead, "core", "services nodes namespaces pods"),
-                    rule(kRead, "discovery.k8s.io", "endpointslices"),
-                    rule(kRead, "networking.k8s.io", "networkpolicies")}),
+      cluster_role("system:trireme-node-network", {rule(kRead, "core", "services nodes namespaces pods"),
+                                                   rule(kRead, "discovery.k8s.io", "endpointslices"),
+                                                   rule(kRead, "networking.k8s.io", "networkpolicies")}),
+      // Secrets by their name only: to list them would be to read all.
+      cluster_role("system:trireme-ingress",
+                   {rule(kRead, "core", "services nodes"), rule(kRead, "discovery.k8s.io", "endpointslices"),
+                    rule(kRead, "networking.k8s.io", "ingresses ingressclasses"),
+                    rule("create", "networking.k8s.io", "ingressclasses"),
+                    rule("update", "networking.k8s.io", "ingresses/status"), rule("get", "core", "secrets"), events()}),
       cluster_role("system:node-bootstrapper",
                    {rule("create get list watch", "certificates.k8s.io", "certificatesigningrequests")}),
       cluster_role("system:kubelet-api-admin", {rule(kRead, "core", "nodes"), rule("proxy", "core", "nodes"),
@@ -304,6 +305,7 @@ std::vector<ClusterRoleBinding> bootstrap_cluster_role_bindings() {
       cluster_binding("system:node", {}),
       cluster_binding("system:node-proxier", {user_subject("system:kube-proxy")}),
       cluster_binding("system:trireme-node-network", {group_subject("system:nodes")}),
+      cluster_binding("system:trireme-ingress", {user_subject("system:trireme-ingress")}),
       cluster_binding("system:kube-controller-manager", {user_subject("system:kube-controller-manager")}),
       cluster_binding("system:kube-scheduler", {user_subject("system:kube-scheduler")}),
       cluster_binding("system:volume-scheduler", {user_subject("system:kube-scheduler")}),

@@ -1,6 +1,7 @@
 #include "kubelet/node/node_agent.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "api/codec.h"
 #include "api/types/coordinationv1.h"
@@ -14,7 +15,7 @@ using api::coordinationv1::Lease;
 using api::corev1::Node;
 using api::corev1::NodeStatus;
 
-constexpr std::chrono::milliseconds kUnreadyCheck{500};  // while the node waits for its runtime or network
+constexpr std::chrono::milliseconds kUnreadyCheck{100};  // while the node waits for its runtime or network
 constexpr std::chrono::minutes kImageListAge{1};
 constexpr std::string_view kLeaseNamespace = "kube-node-lease";
 
@@ -45,6 +46,16 @@ void NodeAgent::start(uint16_t server_port) {
 void NodeAgent::stop() {
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
+}
+
+void NodeAgent::observe(const Node& node) {
+  const bool unknown = std::ranges::any_of(node.status.conditions, [](const auto& condition) {
+    return condition.type == "Ready" && condition.status == "Unknown";
+  });
+  if (!unknown) return;
+  const std::lock_guard lock(mutex_);
+  given_up_ = true;
+  nap_.request_stop();
 }
 
 void NodeAgent::set_addresses(std::vector<std::string> addresses) {
@@ -195,7 +206,16 @@ void NodeAgent::run(std::stop_token stop) {
   bool failing = false;
   while (!stop.stop_requested()) {
     NodeFacts facts = gather();
-    Status status = registered_ ? report(facts, false) : Status();
+    bool given_up = false;
+    {
+      const std::lock_guard lock(mutex_);
+      given_up = std::exchange(given_up_, false);
+    }
+    Status status = registered_ ? report(facts, given_up) : Status();
+    if (!status.ok() && given_up) {
+      const std::lock_guard lock(mutex_);
+      given_up_ = true;
+    }
     if (!registered_ && options_.register_node) status = register_node(facts);
     Duration now = clock_->monotonic();
     if (status.ok() && (!lease_at || now - *lease_at >= lease_every)) {
@@ -208,6 +228,7 @@ void NodeAgent::run(std::stop_token stop) {
       log::info("The node is reported to the API again", {{"node", name_}});
     }
     Duration wait = options_.node_status_update_frequency;
+    if (lease_at) wait = std::min(wait, std::max<Duration>(*lease_at + lease_every - now, kUnreadyCheck));
     if (!status.ok() || !is_ready(reported_)) wait = std::min<Duration>(wait, kUnreadyCheck);
     std::stop_token awake;
     {

@@ -29,6 +29,9 @@ class NodeAgent {
   void stop();
   /// Images have changed: list them again with the next status.
   void images_changed() { images_stale_ = true; }
+  /// What the API server has of this node. When the cluster has given it up (only controllers write Unknown), the
+  /// status is reported at once: it may have come back without noticing that it was away. Thread-safe.
+  void observe(const api::corev1::Node& node);
   /// The status tells the new addresses at once.
   void set_addresses(std::vector<std::string> addresses);
 
@@ -51,7 +54,8 @@ class NodeAgent {
 
   std::mutex mutex_;
   std::vector<std::string> addresses_;
-  std::stop_source nap_;  ///< Ends the wait before the next look.
+  std::stop_source nap_;   ///< Ends the wait before the next look.
+  bool given_up_ = false;  ///< By the cluster: report although nothing has changed here.
 
   // The thread's own:
   bool registered_ = false;
