@@ -2,7 +2,7 @@
 #
 #   trireme_module(NAME [DEPS lib...] [PRIVATE_DEPS lib...] [SOURCES extra...])
 #     builds src/NAME/**/*.cc (tests aside) as the static library trireme_NAME,
-#     and src/NAME/**/*_test.cc as the gtest program NAME_test.
+#     and src/NAME/**/*_test.cc as the gtest program NAME_test; *_root_test.cc, which need root, as NAME_root_test.
 #   trireme_test(TARGET SOURCES file... [DEPS lib...] [LABELS label...])
 #     a gtest program of its own, for the suites under test/.
 
@@ -74,10 +74,17 @@ function(trireme_module name)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  set(root_tests ${tests})
+  list(FILTER root_tests INCLUDE REGEX "_root_test\\.cc$")
+  list(FILTER tests EXCLUDE REGEX "_root_test\\.cc$")
   add_library(trireme_${name} STATIC ${sources} ${ARG_SOURCES})
   target_include_directories(trireme_${name} PUBLIC "${CMAKE_SOURCE_DIR}/src")
   target_link_libraries(trireme_${name} PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
   if(tests)
     trireme_test(${name}_test SOURCES ${tests} DEPS trireme_${name} ${ARG_PRIVATE_DEPS} LABELS unit)
+  endif()
+  if(root_tests)
+    trireme_test(${name}_root_test SOURCES ${root_tests} DEPS trireme_${name} trireme_test_support ${ARG_PRIVATE_DEPS}
+      LABELS root)
   endif()
 endfunction()

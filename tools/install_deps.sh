@@ -8,11 +8,13 @@ cd "$(dirname "$0")/.."
 
 BUILD=(g++ cmake ninja-build ccache mold pkg-config git python3 protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libgrpc++-dev libfmt-dev libssl-dev libnghttp2-dev libsimdjson-dev libyaml-cpp-dev libre2-dev libsqlite3-dev libmnl-dev
+  libnftnl-dev libnetfilter-conntrack-dev
   libhowardhinnant-date-dev tzdata zlib1g-dev libgtest-dev libgmock-dev libbenchmark-dev)
 # Beast and Asio; the first of these that the release has.
 BUILD_ANY=(libboost1.83-dev libboost1.81-dev)
-RUN=(tzdata runc containernetworking-plugins iproute2 nftables iptables ca-certificates umoci skopeo curl redis-tools)
-TEST=(python3-kubernetes procps jq busybox-static)
+RUN=(tzdata runc containernetworking-plugins iproute2 nftables iptables ca-certificates umoci skopeo curl redis-tools
+  nginx-light)
+TEST=(python3-kubernetes procps jq busybox-static bind9-dnsutils conntrack)
 
 wanted=()
 for group in "$@"; do

@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "api/box.h"
+#include "base/box.h"
 #include "api/codec.h"
 #include "api/int_or_string.h"
 #include "api/kinds.h"

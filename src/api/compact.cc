@@ -65,19 +65,24 @@ class Parts {
 
 constinit thread_local Parts* current = nullptr;
 
+/// Copies `object` to `where`, with all memory for it taken from `parts`.
+void copy_into(Parts& parts, const Object& object, Object* where) {
+  struct Guard {  // for a copy that runs out of memory
+    ~Guard() { current = nullptr; }
+  } guard;
+  current = &parts;
+  new (where) Object(object.clone());
+}
+
 }  // namespace
 
 CompactObject::CompactObject(const Object& object) {
   Parts measured(nullptr);
-  current = &measured;
-  new (&object_) Object(object.clone());  // forgotten, not destroyed
-  current = nullptr;
+  copy_into(measured, object, &object_);  // forgotten, not destroyed
   auto* block = static_cast<std::byte*>(std::malloc(measured.size()));
   if (block == nullptr) throw std::bad_alloc();
   Parts parts(block);
-  current = &parts;
-  new (&object_) Object(object.clone());
-  current = nullptr;
+  copy_into(parts, object, &object_);
 }
 
 // The object itself was the first part, so that it stands where the block begins.

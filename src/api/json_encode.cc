@@ -1,6 +1,6 @@
 #include <optional>
 
-#include "api/box.h"
+#include "base/box.h"
 #include "api/codec.h"
 #include "api/int_or_string.h"
 #include "api/json_text.h"

@@ -22,7 +22,7 @@ class Object {
   }
 
   explicit operator bool() const { return data_ != nullptr; }
-  const TypeInfo& type() const { return *type_; }
+  const TypeInfo& type() const { return *data_.get_deleter().type; }
   void* data() { return data_.get(); }
   const void* data() const { return data_.get(); }
   Object clone() const;
@@ -34,11 +34,11 @@ class Object {
   /// The typed struct, or null when it is of another type.
   template <typename T>
   T* as() {
-    return type_ == &type_info<T>() ? static_cast<T*>(data_.get()) : nullptr;
+    return data_.get_deleter().type == &type_info<T>() ? static_cast<T*>(data_.get()) : nullptr;
   }
   template <typename T>
   const T* as() const {
-    return type_ == &type_info<T>() ? static_cast<const T*>(data_.get()) : nullptr;
+    return data_.get_deleter().type == &type_info<T>() ? static_cast<const T*>(data_.get()) : nullptr;
   }
 
  private:
@@ -46,9 +46,8 @@ class Object {
     const TypeInfo* type;  // null while there is no data
     void operator()(void* data) const;
   };
-  Object(const TypeInfo& type, void* data) : type_(&type), data_(data, Deleter{&type}) {}
+  Object(const TypeInfo& type, void* data) : data_(data, Deleter{&type}) {}
 
-  const TypeInfo* type_ = nullptr;
   std::unique_ptr<void, Deleter> data_;
 };
 

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "api/box.h"
+#include "base/box.h"
 #include "api/int_or_string.h"
 #include "api/map.h"
 #include "api/time.h"

@@ -30,7 +30,7 @@ enum class FieldKind : uint8_t {
 /// How the value above is held.
 enum class FieldShape : uint8_t {
   kPlain,        ///< T
-  kPointer,      ///< std::optional<T>, or Box<T> for structs
+  kPointer,      ///< std::optional<T>, or Box<T> for structs and texts
   kSlice,        ///< std::vector<T>
   kMap,          ///< Map<T>, keyed by string
   kMapOfSlices,  ///< Map<std::vector<T>> (authentication's ExtraValue and the like)

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "api/box.h"
+#include "base/box.h"
 #include "api/map.h"
 #include "api/type_info.h"
 

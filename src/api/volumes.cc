@@ -69,7 +69,7 @@ bool delays_binding(const storagev1::StorageClass& storage_class) {
 Quantity requested_storage(const PersistentVolumeClaim& claim) { return claim.spec.resources.requests.get(kStorage); }
 Quantity storage_capacity(const PersistentVolume& volume) { return volume.spec.capacity.get(kStorage); }
 
-std::string_view volume_mode(const std::optional<std::string>& mode) {
+std::string_view volume_mode(const Box<std::string>& mode) {
   return mode ? std::string_view(*mode) : corev1::kPersistentVolumeFilesystem;
 }
 

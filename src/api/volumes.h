@@ -53,7 +53,7 @@ bool delays_binding(const storagev1::StorageClass& storage_class);
 Quantity requested_storage(const corev1::PersistentVolumeClaim& claim);
 Quantity storage_capacity(const corev1::PersistentVolume& volume);
 /// "Filesystem" where nothing is said.
-std::string_view volume_mode(const std::optional<std::string>& mode);
+std::string_view volume_mode(const Box<std::string>& mode);
 /// Whether the volume offers every access mode that the claim asks for.
 bool access_modes_suffice(const corev1::PersistentVolume& volume, const corev1::PersistentVolumeClaim& claim);
 

@@ -193,7 +193,7 @@ Result<Quantity> Quantity::parse(std::string_view text) {
   const bool keeps = quantity.nanos_ != 0 && keeps_spelling(parts, suffix, quantity.nanos_);
   if (suffix.format == kBinary && quantity.nanos_ < power_of_ten(kNanoDigits)) quantity.format_ = kSi;
   if (parts.negative) quantity.nanos_ = -quantity.nanos_;
-  if (keeps && canonical(quantity.nanos_, quantity.format_) != text) quantity.spelling_ = text;
+  if (keeps && canonical(quantity.nanos_, quantity.format_) != text) quantity.spelling_ = std::string(text);
   return quantity;
 }
 
@@ -220,26 +220,26 @@ int64_t Quantity::scaled(int exponent) const {
 
 double Quantity::to_double() const { return static_cast<double>(nanos_) / 1e9; }
 
-std::string Quantity::to_string() const { return spelling_.empty() ? canonical(nanos_, format_) : spelling_; }
+std::string Quantity::to_string() const { return spelling_ ? *spelling_ : canonical(nanos_, format_); }
 
 Quantity& Quantity::operator+=(const Quantity& other) {
   if (nanos_ == 0) format_ = other.format_;
   nanos_ = saturated(nanos_ + other.nanos_);
-  spelling_.clear();
+  spelling_.reset();
   return *this;
 }
 
 Quantity& Quantity::operator-=(const Quantity& other) {
   if (nanos_ == 0) format_ = other.format_;
   nanos_ = saturated(nanos_ - other.nanos_);
-  spelling_.clear();
+  spelling_.reset();
   return *this;
 }
 
 Quantity Quantity::operator-() const {
   Quantity negated = *this;
   negated.nanos_ = -nanos_;
-  negated.spelling_.clear();
+  negated.spelling_.reset();
   return negated;
 }
 

@@ -9,6 +9,11 @@
 
 namespace trireme::cmd {
 
+std::string server_address(const std::string& host, uint16_t port) {
+  return host.find(':') == std::string::npos ? fmt::format("https://{}:{}", host, port)
+                                             : fmt::format("https://[{}]:{}", host, port);
+}
+
 Status write_client_kubeconfig(Pki& pki, const ClusterOptions& options, uint16_t port, const std::string& name,
                                const std::string& common_name, std::vector<std::string> organizations) {
   TRY_ASSIGN(net::CertifiedKey pair, pki.ensure({.name = name,
@@ -18,8 +23,8 @@ Status write_client_kubeconfig(Pki& pki, const ClusterOptions& options, uint16_t
                                                  .dns_names = {},
                                                  .ip_addresses = {}}));
   client::KubeconfigCluster cluster;
-  std::string host = options.bind_address == "0.0.0.0" ? "127.0.0.1" : options.bind_address;
-  cluster.server = fmt::format("https://{}:{}", host, port);
+  bool everywhere = options.bind_address == "0.0.0.0" || options.bind_address == "::";
+  cluster.server = server_address(everywhere ? "127.0.0.1" : options.bind_address, port);
   cluster.ca_pem = pki.authority_pem();
   client::KubeconfigUser user;
   user.certificate_pem = pair.certificate_pem;

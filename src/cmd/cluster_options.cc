@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -11,6 +12,8 @@
 #include "apiserver/registry/service_range.h"
 #include "base/text.h"
 #include "cmd/node_network.h"
+#include "linux/ip_address.h"
+#include "linux/own_addresses.h"
 #include "linux/route.h"
 
 namespace trireme::cmd {
@@ -54,31 +57,70 @@ Status check_port(std::string_view flag, int port) {
   return Status::bad_request(fmt::format("flag --{}: {} is no port number", flag, port));
 }
 
+Status check_addresses(const std::vector<std::string>& addresses) {
+  in6_addr address{};
+  int families[2] = {0, 0};
+  for (const std::string& text : addresses) {
+    const bool v4 = ::inet_pton(AF_INET, text.c_str(), &address) == 1;
+    if (!v4 && ::inet_pton(AF_INET6, text.c_str(), &address) != 1) {
+      return Status::bad_request(fmt::format("flag --node-ip: \"{}\" is no address", text));
+    }
+    if (++families[v4 ? 0 : 1] > 1) return Status::bad_request("flag --node-ip: one address of each family at most");
+  }
+  return addresses.empty() ? Status::bad_request("flag --node-ip: no address") : Status();
+}
+
 }  // namespace
 
-FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
+FlagSet node_flags(std::string usage, ClusterOptions& options) {
   FlagSet flags(std::move(usage));
   flags.add("data-dir", &options.data_dir, "folder of all state: certificates, store, containers, admin.kubeconfig");
-  flags.add("https-port", &options.https_port, "port of the API server; 0 picks a free one");
-  flags.add("bind-address", &options.bind_address, "address the API server listens on");
-  flags.add("advertise-address", &options.advertise_address, "address by which others reach the API server");
-  flags.add("no-node", &options.no_node, "control plane only: start no containers");
-  flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
   flags.add("node-name", &options.node_name, "name of this node (default: the host's name)");
-  flags.add("node-ip", &options.node_ip, "address of this node (default: that of the default route)");
+  flags.add("node-ip", &options.node_ip,
+            "address of this node, or an IPv4 and an IPv6 one (default: those of the default route's interface, "
+            "followed when they change)");
   flags.add("kubelet-port", &options.kubelet_port, "port of the kubelet's server; 0 picks a free one");
-  flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods");
-  flags.add("service-cluster-ip-range", &options.service_cidr,
-            "addresses of services: a range, or one of each family with a comma between them");
+  flags.add("node-lease-duration-seconds", &options.node_lease_duration_seconds,
+            "the node shows that it lives four times in this time");
   flags.add("container-runtime-endpoint", &options.container_runtime_endpoint,
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
   flags.add("sandbox-image", &options.sandbox_image, "image that holds a pod's namespaces");
-  flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
+  flags.add("cluster-dns", &options.cluster_dns,
+            "addresses of the cluster's DNS server (default: the tenth of the services); none: no DNS server");
+  flags.add("cluster-domain", &options.cluster_domain, "domain of the cluster's names");
+  flags.add("resolv-conf", &options.resolv_conf,
+            "file that names the DNS servers for names outside the cluster; pods with dnsPolicy Default get it, too");
+  flags.add("dns-upstream", &options.dns_upstreams, "ask these DNS servers instead of --resolv-conf's");
+  flags.add("dns-stub-domain", &options.dns_stub_domains,
+            "DOMAIN=ADDRESS[,ADDRESS]: ask these DNS servers for names of DOMAIN; may be repeated");
   flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
   flags.add("ready-file", &options.ready_file, "create this file when everything is ready");
   flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
   flags.add("help", &options.help, "print this text");
+  return flags;
+}
+
+FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
+  FlagSet flags = node_flags(std::move(usage), options);
+  flags.add("https-port", &options.https_port, "port of the API server; 0 picks a free one");
+  flags.add("bind-address", &options.bind_address, "address the API server listens on");
+  flags.add("advertise-address", &options.advertise_address, "address by which others reach the API server");
+  flags.add("apiserver-cert-extra-sans", &options.extra_names,
+            "more names and addresses by which clients reach the API server");
+  flags.add("no-node", &options.no_node, "control plane only: start no containers");
+  flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
+  flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods");
+  flags.add("service-cluster-ip-range", &options.service_cidr,
+            "addresses of services: a range, or one of each family with a comma between them");
+  flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
+  flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
+            "silence after which a node counts as not ready");
+  flags.add("cluster-signing-duration", &options.cluster_signing_duration,
+            "longest validity of certificates that are signed on request, such as nodes'");
+  flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
+  flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
+  flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");
   return flags;
 }
 
@@ -87,13 +129,33 @@ Status complete(ClusterOptions& options) {
   while (options.data_dir.size() > 1 && options.data_dir.ends_with('/')) options.data_dir.pop_back();
   if (options.data_dir == "/") return Status::bad_request("flag --data-dir: / cannot be the data folder");
   if (options.node_name.empty()) options.node_name = host_name();
-  if (options.node_ip.empty()) options.node_ip = linux::primary_address();
-  if (options.advertise_address.empty()) options.advertise_address = options.node_ip;
+  if (options.node_ip.empty()) {
+    options.follow_addresses = true;
+    options.node_ip =
+        options.many_machines ? fmt::format("{}", fmt::join(linux::own_addresses(), ",")) : linux::primary_address();
+  }
+  TRY(check_addresses(options.node_addresses()));
+  if (options.advertise_address.empty()) options.advertise_address = options.node_addresses().front();
   TRY(check_port("https-port", options.https_port));
   TRY(check_port("kubelet-port", options.kubelet_port));
+  TRY(check_port("ingress-http-port", options.ingress_http_port));
+  TRY(check_port("ingress-https-port", options.ingress_https_port));
+  if (options.node_lease_duration_seconds < 1) {
+    return Status::bad_request("flag --node-lease-duration-seconds: at least 1");
+  }
   TRY(node_pod_cidr(options.cluster_cidr).status());
   TRY(first_address(options.service_cidr).status());
+  for (const std::string& address : options.dns_addresses()) {
+    if (!linux::IpAddress::parse(address)) {
+      return Status::bad_request(fmt::format("flag --cluster-dns: \"{}\" is no address", address));
+    }
+  }
   return parse_mirrors(options.registry_mirrors).status();
+}
+
+std::vector<std::string> ClusterOptions::node_addresses() const {
+  const auto parts = split_list(node_ip);
+  return {parts.begin(), parts.end()};
 }
 
 std::string ClusterOptions::cgroup_root() const {
@@ -125,6 +187,25 @@ Result<std::string> first_address(const std::string& cidrs) {
   }
   TRY_ASSIGN(const auto first, apiserver::ServiceRange::parse(ranges.front()));
   return first.address(1);
+}
+
+std::vector<std::string> ClusterOptions::dns_addresses() const {
+  if (cluster_dns == std::vector<std::string>{"none"}) return {};
+  if (!cluster_dns.empty()) return cluster_dns;
+  constexpr uint64_t kTenth = 10;
+  std::vector<std::string> addresses;
+  for (const std::string_view cidr : split_list(service_cidr)) {
+    const auto network = linux::IpPrefix::parse(cidr);
+    if (network) addresses.push_back(network->masked().address.plus(kTenth).to_string());
+  }
+  return addresses;
+}
+
+bool in_network(const std::string& cidr, const std::string& address) {
+  auto network = parse_network(cidr);
+  in_addr binary{};
+  if (!network.ok() || ::inet_pton(AF_INET, address.c_str(), &binary) != 1) return false;
+  return ((ntohl(binary.s_addr) ^ network->address) >> (32 - network->length)) == 0;
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors) {

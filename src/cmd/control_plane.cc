@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -39,16 +40,22 @@ constexpr auto kCompactionInterval = std::chrono::minutes(5);
 
 /// A port that was free a moment ago: the server's certificate-independent settings need it before it listens.
 Result<uint16_t> free_port(const std::string& address) {
-  int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in bound{};
-  bound.sin_family = AF_INET;
-  socklen_t size = sizeof bound;
-  bool found = ::inet_pton(AF_INET, address.c_str(), &bound.sin_addr) == 1 &&
-               ::bind(socket, reinterpret_cast<sockaddr*>(&bound), sizeof bound) == 0 &&
+  sockaddr_storage bound{};
+  socklen_t size = sizeof(sockaddr_in);
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&bound);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&bound);
+  if (::inet_pton(AF_INET, address.c_str(), &v4->sin_addr) == 1) {
+    bound.ss_family = AF_INET;
+  } else if (::inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) == 1) {
+    bound.ss_family = AF_INET6;
+    size = sizeof(sockaddr_in6);
+  }
+  int socket = ::socket(bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool found = ::bind(socket, reinterpret_cast<sockaddr*>(&bound), size) == 0 &&
                ::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size) == 0;
   ::close(socket);
   if (!found) return Status::internal(fmt::format("no free port on {}", address));
-  return ntohs(bound.sin_port);
+  return ntohs(bound.ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
 }
 
 class InProcessControlPlane final : public ControlPlane {
@@ -63,21 +70,7 @@ class InProcessControlPlane final : public ControlPlane {
     if (port == 0) {
       TRY_ASSIGN(port, free_port(options_.bind_address));
     }
-    TRY_ASSIGN(std::string service_address, first_address(options_.service_cidr));
-    TRY(pki.ensure({.name = "apiserver",
-                    .common_name = "kube-apiserver",
-                    .organizations = {},
-                    .use = net::CertificateUse::kServer,
-                    .dns_names = {"kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                                  "kubernetes.default.svc.cluster.local", "localhost", options_.node_name},
-                    .ip_addresses = {"127.0.0.1", "::1", service_address, options_.advertise_address}})
-            .status());
-    TRY_ASSIGN(kubelet_client_, pki.ensure({.name = "apiserver-kubelet-client",
-                                            .common_name = "kube-apiserver-kubelet-client",
-                                            .organizations = {},
-                                            .use = net::CertificateUse::kClient,
-                                            .dns_names = {},
-                                            .ip_addresses = {}}));
+    TRY(renew_certificates(pki));
     TRY(create_server(pki, port));
 
     net::ServerOptions server_options;
@@ -87,6 +80,19 @@ class InProcessControlPlane final : public ControlPlane {
         net::TlsServerOptions{pki.path("apiserver.crt"), pki.path("apiserver.key"), pki.path("ca.crt")};
     TRY_ASSIGN(listener_, net::Server::start(std::move(server_options), *api_));
     background_ = std::jthread([this](std::stop_token stop) { run_background(stop); });
+    return {};
+  }
+
+  Status renew_certificates(Pki& pki) override {
+    TRY(ensure_server_certificate(options_, pki));
+    TRY_ASSIGN(net::CertifiedKey pair, pki.ensure({.name = "apiserver-kubelet-client",
+                                                   .common_name = "kube-apiserver-kubelet-client",
+                                                   .organizations = {},
+                                                   .use = net::CertificateUse::kClient,
+                                                   .dns_names = {},
+                                                   .ip_addresses = {}}));
+    const std::lock_guard lock(components_mutex_);
+    kubelet_client_ = std::move(pair);
     return {};
   }
 
@@ -109,6 +115,10 @@ class InProcessControlPlane final : public ControlPlane {
                                            std::make_shared<client::EventBroadcaster>(client::Client(raw), clock_),
                                            clock_,
                                            {}};
+    context.options.allocate_node_cidrs = true;
+    context.options.cluster_cidrs = {options_.cluster_cidr};
+    context.options.node_monitor_grace_period = options_.node_monitor_grace_period;
+    context.options.cluster_signing_duration = options_.cluster_signing_duration;
     context.options.root_ca_pem = authority_.certificate_pem;
     context.options.cluster_signing_certificate_pem = authority_.certificate_pem;
     context.options.cluster_signing_key_pem = authority_.key_pem;
@@ -192,8 +202,11 @@ class InProcessControlPlane final : public ControlPlane {
       net::HttpTransportOptions transport_options;
       transport_options.base_url = base_url;
       transport_options.tls.ca_pem = authority_.certificate_pem;
-      transport_options.tls.certificate_pem = kubelet_client_.certificate_pem;
-      transport_options.tls.key_pem = kubelet_client_.key_pem;
+      {
+        const std::lock_guard lock(components_mutex_);
+        transport_options.tls.certificate_pem = kubelet_client_.certificate_pem;
+        transport_options.tls.key_pem = kubelet_client_.key_pem;
+      }
       return net::http_transport(std::move(transport_options));
     };
     TRY_ASSIGN(api_, apiserver::ApiServer::create(std::move(server)));
@@ -257,7 +270,7 @@ class InProcessControlPlane final : public ControlPlane {
   std::shared_ptr<apiserver::Caches> caches_;
   std::unique_ptr<apiserver::ApiServer> api_;
   std::unique_ptr<net::Server> listener_;
-  std::mutex components_mutex_;  ///< What /metrics reads on a server's thread.
+  std::mutex components_mutex_;  ///< What a server's threads read: the components (/metrics), kubelet_client_.
   std::unique_ptr<controllers::Manager> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::atomic<bool> roles_ready_ = false;
@@ -266,6 +279,28 @@ class InProcessControlPlane final : public ControlPlane {
 };
 
 }  // namespace
+
+Status ensure_server_certificate(const ClusterOptions& options, Pki& pki) {
+  TRY_ASSIGN(std::string service_address, first_address(options.service_cidr));
+  Pki::Identity identity{.name = "apiserver",
+                         .common_name = "kube-apiserver",
+                         .organizations = {},
+                         .use = net::CertificateUse::kServer,
+                         .dns_names = {"kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                                       "kubernetes.default.svc.cluster.local", "localhost", options.node_name},
+                         .ip_addresses = {"127.0.0.1", "::1", service_address}};
+  const auto add = [&](const std::string& name) {
+    in6_addr address{};
+    const bool is_address =
+        ::inet_pton(AF_INET, name.c_str(), &address) == 1 || ::inet_pton(AF_INET6, name.c_str(), &address) == 1;
+    auto& names = is_address ? identity.ip_addresses : identity.dns_names;
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  };
+  add(options.advertise_address);
+  for (const std::string& address : options.node_addresses()) add(address);
+  for (const std::string& name : options.extra_names) add(name);
+  return pki.ensure(identity).status();
+}
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::start(const ClusterOptions& options, Pki& pki,
                                                           std::shared_ptr<Clock> clock) {

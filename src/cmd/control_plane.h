@@ -12,6 +12,10 @@ namespace trireme::cmd {
 
 struct ClusterOptions;
 
+/// Makes the API server's certificate anew when it lacks one of the names and addresses by which clients reach it. A
+/// server that runs takes it up by itself.
+Status ensure_server_certificate(const ClusterOptions& options, Pki& pki);
+
 /// API server, controllers and scheduler in this process, on the embedded store.
 class ControlPlane {
  public:
@@ -25,6 +29,8 @@ class ControlPlane {
   /// Calls of a component in this process that proves itself as a client certificate's subject would.
   virtual std::shared_ptr<net::Transport> transport(std::string common_name,
                                                     std::vector<std::string> organizations = {}) = 0;
+  /// Makes certificates anew whose time is nearly over; connections from then on use them.
+  virtual Status renew_certificates(Pki& pki) = 0;
   virtual Status start_controllers() = 0;
   virtual Status start_scheduler() = 0;
   /// Components first, then the server, then the store.

@@ -27,11 +27,17 @@ int version(const std::vector<std::string>&) {
 
 constexpr Command kCommands[] = {
     {"up", "run a whole cluster on this machine, until Ctrl-C", up},
+    {"server", "run the control plane and a node that other machines can join", server},
+    {"join", "make this machine a node of a cluster that runs elsewhere", join},
+    {"token", "make, list and delete the tokens by which machines join", token},
     {"reset", "remove every trace of a cluster from this machine", reset},
     {"apiserver", "the API server alone, on the embedded store", apiserver},
     {"controller-manager", "the controllers alone", controller_manager},
     {"scheduler", "the scheduler alone", scheduler},
     {"kubelet", "the node's agent alone", kubelet},
+    {"dns", "the cluster's DNS server alone", dns},
+    {"ingress", "the ingress alone", ingress},
+    {"policy", "what the network policies of this machine's pods let pass and dropped", policy},
     {"simulate", "whole clusters on a virtual clock, with failures, repeatable by their seed", simulate},
     {"kubecfg", "the command line of 2014", kubecfg::run},
     {"version", "print the version", version},

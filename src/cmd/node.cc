@@ -7,17 +7,24 @@
 
 #include "api/types/corev1.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "client/client.h"
+#include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
+#include "cmd/policy_hooks.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
+#include "linux/bridge_filter.h"
+#include "linux/own_addresses.h"
 
 namespace trireme::cmd {
 namespace {
 
 constexpr auto kContainerdTimeout = std::chrono::seconds(30);
+constexpr auto kPodCidrTimeout = std::chrono::seconds(60);
 constexpr auto kReadyPoll = std::chrono::milliseconds(10);
 
 bool is_ready(const api::corev1::Node& node) {
@@ -33,13 +40,20 @@ Node::Node(const ClusterOptions& options, std::shared_ptr<Clock> clock) : option
 
 Node::~Node() = default;
 
-Status Node::prepare() {
+Status Node::prepare_network(const std::string& pod_cidr) {
   NodeNetworkOptions network;
   network.folder = options_.network_folder();
   network.cluster_cidr = options_.cluster_cidr;
   network.service_cidr = options_.service_cidr;
-  TRY_ASSIGN(network.pod_cidr, node_pod_cidr(options_.cluster_cidr));
-  TRY(set_up_node_network(network));
+  network.pod_cidr = pod_cidr;
+  if (Status status = linux::enable_bridge_filter(); !status.ok()) {
+    log::error("Network policies do not hold, and services do not work, between pods of this machine",
+               {{"error", status}});
+  }
+  return set_up_node_network(network);
+}
+
+Status Node::prepare_runtime() {
   endpoint_ = options_.container_runtime_endpoint;
   if (!endpoint_.empty()) return {};
 
@@ -54,15 +68,24 @@ Status Node::prepare() {
   return containerd_->wait_ready(kContainerdTimeout);
 }
 
-Status Node::start(Pki& pki, ControlPlane& control_plane) {
-  std::string common_name = "system:node:" + options_.node_name;
+Result<NodeIdentity> local_identity(const ClusterOptions& options, Pki& pki, ControlPlane& control_plane) {
+  std::string common_name = "system:node:" + options.node_name;
+  std::vector<std::string> addresses = options.node_addresses();
+  addresses.emplace_back("127.0.0.1");
   TRY(pki.ensure({.name = "kubelet-server",
                   .common_name = common_name,
                   .organizations = {"system:nodes"},
                   .use = net::CertificateUse::kServer,
-                  .dns_names = {options_.node_name, "localhost"},
-                  .ip_addresses = {options_.node_ip, "127.0.0.1"}})
+                  .dns_names = {options.node_name, "localhost"},
+                  .ip_addresses = std::move(addresses)})
           .status());
+  return NodeIdentity{.transport = control_plane.transport(common_name, {"system:nodes"}),
+                      .serving_certificate_file = pki.path("kubelet-server.crt"),
+                      .serving_key_file = pki.path("kubelet-server.key"),
+                      .client_ca_file = pki.path("ca.crt")};
+}
+
+Status Node::start(const NodeIdentity& identity) {
   kubelet::KubeletOptions kubelet;
   kubelet.node_name = options_.node_name;
   kubelet.root_dir = options_.kubelet_folder();
@@ -71,15 +94,59 @@ Status Node::start(Pki& pki, ControlPlane& control_plane) {
   kubelet.container_logs_dir = "";
   kubelet.seccomp_profile_root = options_.kubelet_folder() + "/seccomp";
   kubelet.container_runtime_endpoint = endpoint_;
-  kubelet.node_ip = {options_.node_ip};
+  kubelet.node_ip = options_.node_addresses();
+  kubelet.node_lease_duration_seconds = options_.node_lease_duration_seconds;
   kubelet.cgroup_root = options_.cgroup_root();
-  kubelet.address = options_.node_ip;
+  kubelet.address = kubelet.node_ip.front();
+  if (options_.many_machines) kubelet.address = linux::has_ipv6() ? "::" : "0.0.0.0";
   kubelet.port = static_cast<uint16_t>(options_.kubelet_port);
-  kubelet.tls_cert_file = pki.path("kubelet-server.crt");
-  kubelet.tls_private_key_file = pki.path("kubelet-server.key");
-  kubelet.client_ca_file = pki.path("ca.crt");
-  client_ = std::make_shared<client::RawClient>(control_plane.transport(common_name, {"system:nodes"}), "kubelet");
-  TRY_ASSIGN(kubelet_, kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr}));
+  kubelet.tls_cert_file = identity.serving_certificate_file;
+  kubelet.tls_private_key_file = identity.serving_key_file;
+  kubelet.client_ca_file = identity.client_ca_file;
+  client_ = std::make_shared<client::RawClient>(identity.transport, "kubelet");
+  kubelet.cluster_dns = options_.dns_addresses();
+  kubelet.cluster_domain = options_.cluster_domain;
+  kubelet.resolv_conf = options_.resolv_conf;
+  informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
+  TRY(start_dns());
+  TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
+  informers_->start();
+  TRY_ASSIGN(kubelet_,
+             kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr, policy_hooks(*policies_)}));
+  if (!identity.joined) return {};
+  TRY_ASSIGN(const std::string pod_cidr, wait_pod_cidr(kPodCidrTimeout));
+  return prepare_network(pod_cidr);
+}
+
+void Node::set_addresses(const std::vector<std::string>& addresses) {
+  if (kubelet_) kubelet_->set_addresses(addresses);
+}
+
+Result<std::string> Node::wait_pod_cidr(Duration timeout) {
+  client::Client client(client_);
+  Duration deadline = clock_->monotonic() + timeout;
+  while (clock_->monotonic() < deadline) {
+    auto node = client.get<api::corev1::Node>("", options_.node_name);
+    if (node.ok() && !node->spec.pod_cidr.empty()) return std::string(node->spec.pod_cidr);
+    std::this_thread::sleep_for(kReadyPoll);
+  }
+  return Status::timeout(
+      fmt::format("node {} got no range of pod addresses from the controller manager", options_.node_name));
+}
+
+Status Node::start_dns() {
+  if (options_.dns_addresses().empty()) return {};
+  NodeDnsOptions dns;
+  dns.folder = options_.dns_folder();
+  dns.addresses = options_.dns_addresses();
+  dns.domain = options_.cluster_domain;
+  for (const std::string* list : {&options_.service_cidr, &options_.cluster_cidr}) {
+    for (const std::string_view range : split_list(*list)) dns.ranges.emplace_back(range);
+  }
+  dns.resolv_conf = options_.resolv_conf;
+  dns.upstreams = options_.dns_upstreams;
+  dns.stub_domains = options_.dns_stub_domains;
+  TRY_ASSIGN(dns_, NodeDns::start(dns, *informers_, clock_));
   return {};
 }
 
@@ -97,6 +164,9 @@ Status Node::wait_ready(Duration timeout) {
 
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
+  policies_.reset();
+  dns_.reset();
+  if (informers_) informers_->stop();
   if (remove_pods && !endpoint_.empty()) {
     Status removed = remove_all_pods(endpoint_);
     if (!removed.ok()) log::error("Removing the pods failed", {{"error", removed}});

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -8,17 +10,40 @@
 #include "cmd/pki.h"
 
 namespace trireme::client {
+class InformerFactory;
 class RawClient;
-}
+}  // namespace trireme::client
 
 namespace trireme::kubelet {
 class Kubelet;
 }
 
+namespace trireme::net {
+class Transport;
+}
+
+namespace trireme::policy {
+class Enforcer;
+}
+
 namespace trireme::cmd {
 
 class ControlPlane;
+class NodeDns;
 struct ClusterOptions;
+
+/// How a node is known to its cluster.
+struct NodeIdentity {
+  std::shared_ptr<net::Transport> transport;  ///< To the API server, as system:node:NAME.
+  /// Of the kubelet's server: files that may change while it runs.
+  std::string serving_certificate_file;
+  std::string serving_key_file;
+  std::string client_ca_file;
+  bool joined = false;  ///< The control plane is another process, which gives the node its range of pod addresses.
+};
+
+/// The identity of the node in the control plane's own process.
+Result<NodeIdentity> local_identity(const ClusterOptions& options, Pki& pki, ControlPlane& control_plane);
 
 /// This machine as a node: its network, its containerd and its kubelet.
 class Node {
@@ -26,20 +51,29 @@ class Node {
   Node(const ClusterOptions& options, std::shared_ptr<Clock> clock);
   ~Node();
 
-  /// What needs no control plane: the network and containerd.
-  Status prepare();
-  Status start(Pki& pki, ControlPlane& control_plane);
+  /// What needs no control plane: containerd, and the network where this machine is the whole cluster.
+  Status prepare_runtime();
+  Status prepare_network(const std::string& pod_cidr);
+  Status start(const NodeIdentity& identity);
+  /// The node's addresses have changed.
+  void set_addresses(const std::vector<std::string>& addresses);
   /// Until the Node object says Ready.
   Status wait_ready(Duration timeout);
   /// Stops the kubelet, with `remove_pods` also the containers, and the containerd that was started here.
   void stop(bool remove_pods);
 
  private:
+  Status start_dns();
+  Result<std::string> wait_pod_cidr(Duration timeout);
+
   const ClusterOptions& options_;
   std::shared_ptr<Clock> clock_;
   std::unique_ptr<Containerd> containerd_;  ///< Null with --container-runtime-endpoint.
   std::string endpoint_;
   std::shared_ptr<client::RawClient> client_;
+  std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
+  std::unique_ptr<NodeDns> dns_;                        ///< Null with --cluster-dns=none.
+  std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 

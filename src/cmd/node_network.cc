@@ -11,6 +11,7 @@
 
 #include "cmd/cluster_options.h"
 #include "linux/file.h"
+#include "linux/nat_tables.h"
 #include "linux/process.h"
 #include "linux/route.h"
 
@@ -94,6 +95,7 @@ Status set_up_node_network(const NodeNetworkOptions& options) {
     TRY_ASSIGN(std::string before, linux::read_file(kForwarding));
     TRY(linux::replace_file(remembered, before, 0644));
   }
+  TRY(linux::remember_nat_tables(options.folder + "/nat_tables.before"));
   TRY(linux::write_existing(kForwarding, "1\n"));
   TRY(linux::add_unreachable_route(options.cluster_cidr));
   for (const std::string& range : service_ranges(options.service_cidr)) TRY(linux::add_unreachable_route(range));
@@ -103,6 +105,7 @@ Status set_up_node_network(const NodeNetworkOptions& options) {
 Status remove_node_network(const NodeNetworkOptions& options) {
   TRY(linux::delete_link(bridge_name(options.folder)));
   TRY(remove_idle_portmap_chains());
+  TRY(linux::remove_new_nat_tables(options.folder + "/nat_tables.before"));
   TRY(linux::remove_unreachable_route(options.cluster_cidr));
   for (const std::string& range : service_ranges(options.service_cidr)) TRY(linux::remove_unreachable_route(range));
   if (auto before = linux::read_file(options.folder + "/ip_forward.before"); before.ok()) {

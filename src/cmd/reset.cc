@@ -4,13 +4,17 @@
 #include "cmd/commands.h"
 #include "cmd/containerd.h"
 #include "cmd/instance_lock.h"
+#include "cmd/membership.h"
 #include "cmd/node.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/progress.h"
+#include "ingress/nginx.h"
 #include "linux/cgroup.h"
 #include "linux/file.h"
 #include "linux/mounts.h"
 #include "linux/process.h"
+#include "policy/kernel_table.h"
 
 namespace trireme::cmd {
 namespace {
@@ -29,6 +33,12 @@ Status remove_pods(const ClusterOptions& options) {
   if (status.ok()) status = remove_all_pods(containerd->endpoint());
   containerd->stop();
   return status;
+}
+
+Status remove_network(const ClusterOptions& options, const NodeNetworkOptions& network) {
+  TRY(remove_node_dns(options.dns_folder()));
+  TRY(remove_node_network(network));
+  return policy::remove_kernel_table();
 }
 
 /// Ends what the runtime did not: shims that their containerd knows nothing of any more, and processes still in the
@@ -67,12 +77,17 @@ Status run(const ClusterOptions& options) {
     end_leftovers(options, cgroups, cgroup);
     return cgroups.remove(cgroup);
   }));
+  ingress::Nginx::end_leftover(options.ingress_folder());
   NodeNetworkOptions network;
   network.folder = options.network_folder();
   network.cluster_cidr = options.cluster_cidr;
   network.service_cidr = options.service_cidr;
+  if (auto membership = read_membership(options.membership_file()); membership.ok()) {
+    network.cluster_cidr = membership->facts.cluster_cidr;
+    network.service_cidr = membership->facts.service_cidr;
+  }
   if (linux::exists(network.folder)) {
-    TRY(step("network", [&] { return remove_node_network(network); }));
+    TRY(step("network", [&] { return remove_network(options, network); }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));

@@ -4,28 +4,39 @@
 
 #include <future>
 #include <memory>
+#include <mutex>
+#include <thread>
 
 #include "base/log.h"
+#include "client/client.h"
+#include "cmd/address_watcher.h"
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
 #include "cmd/node.h"
+#include "cmd/node_dns.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
 #include "cmd/stop_signals.h"
+#include "ingress/ingress_controller.h"
+#include "join/bootstrap_token.h"
+#include "join/cluster_info.h"
 #include "linux/file.h"
+#include "linux/own_addresses.h"
+#include "net/x509.h"
 
 namespace trireme::cmd {
 namespace {
 
 constexpr auto kNodeReadyTimeout = std::chrono::seconds(60);
+constexpr auto kCertificateLook = std::chrono::hours(12);
 
-/// Everything that `trireme up` runs, in the order of its start.
+/// Everything that `trireme up` and `trireme server` run, in the order of its start.
 class Cluster {
  public:
-  explicit Cluster(const ClusterOptions& options) : options_(options), clock_(real_clock()) {}
+  explicit Cluster(ClusterOptions options) : options_(std::move(options)), clock_(real_clock()) {}
   ~Cluster() { stop(); }
 
   Status start() {
@@ -34,7 +45,11 @@ class Cluster {
     std::future<Status> node_prepared;
     if (!options_.no_node) {
       node_ = std::make_unique<Node>(options_, clock_);
-      node_prepared = std::async(std::launch::async, [&] { return node_->prepare(); });
+      node_prepared = std::async(std::launch::async, [&]() -> Status {
+        TRY_ASSIGN(const std::string pod_cidr, node_pod_cidr(options_.cluster_cidr));
+        TRY(node_->prepare_network(pod_cidr));
+        return node_->prepare_runtime();
+      });
     }
     Status status = step("API server", [&]() -> Status {
       TRY_ASSIGN(control_plane_, ControlPlane::start(options_, *pki_, clock_));
@@ -52,14 +67,40 @@ class Cluster {
       if (status.ok()) status = prepared;
     }
     TRY(status);
-    if (!node_) return {};
-    return step(fmt::format("node {} Ready", options_.node_name), [&]() -> Status {
-      TRY(node_->start(*pki_, *control_plane_));
-      return node_->wait_ready(kNodeReadyTimeout);
-    });
+    if (!options_.dns_addresses().empty() && (node_ || options_.many_machines)) {
+      // Another service may have the address: names are served all the same.
+      Status service = ensure_dns_service(admin(), options_.dns_addresses(), *clock_);
+      if (!service.ok()) log::warning("The service kube-dns could not be made", {{"error", service}});
+    }
+    if (node_) {
+      TRY(step(fmt::format("node {} Ready", options_.node_name), [&]() -> Status {
+        TRY_ASSIGN(const NodeIdentity identity, local_identity(options_, *pki_, *control_plane_));
+        TRY(node_->start(identity));
+        return node_->wait_ready(kNodeReadyTimeout);
+      }));
+    }
+    if (options_.many_machines) TRY(step("open to other machines", [&] { return open_to_others(); }));
+    if (options_.follow_addresses) TRY(follow_addresses());
+    renewer_ = std::jthread([this](std::stop_token stop) { keep_certificates(stop); });
+    if (node_ && options_.ingress) TRY(step("ingress", [&] { return start_ingress(); }));
+    return {};
+  }
+
+  /// By which another machine joins, with a token that is made for it.
+  Result<std::string> new_join_command() {
+    const join::BootstrapToken token = join::BootstrapToken::generate();
+    join::TokenSettings settings;
+    settings.description = "made by trireme server at its start";
+    TRY_ASSIGN(const auto secret, join::token_secret(token, settings, clock_->now()));
+    TRY(admin().create(secret).status());
+    TRY_ASSIGN(const std::string hash, net::public_key_fingerprint(pki_->authority_pem()));
+    return join::join_command(cluster_address().server, token, hash);
   }
 
   void stop() {
+    ingress_.reset();
+    watcher_.reset();
+    renewer_ = {};
     if (node_) node_->stop(options_.stop_pods);
     node_.reset();
     if (control_plane_) control_plane_->stop();
@@ -67,17 +108,81 @@ class Cluster {
   }
 
  private:
+  Status start_ingress() {
+    ingress::IngressOptions ingress;
+    ingress.folder = options_.ingress_folder();
+    ingress.http_port = options_.ingress_http_port;
+    ingress.https_port = options_.ingress_https_port;
+    ingress.published = options_.node_addresses();
+    auto own =
+        std::make_shared<client::RawClient>(control_plane_->transport("system:trireme-ingress", {}), "trireme-ingress");
+    TRY_ASSIGN(ingress_, ingress::IngressController::start(std::move(ingress), {own, clock_}));
+    return {};
+  }
+
   Status make_certificates() {
     TRY_ASSIGN(Pki pki, Pki::open(options_.pki_folder(), *clock_));
     pki_ = std::make_unique<Pki>(std::move(pki));
     return {};
   }
 
-  const ClusterOptions& options_;
+  client::Client admin() {
+    return client::Client(std::make_shared<client::RawClient>(
+        control_plane_->transport("kubernetes-admin", {"system:masters"}), "trireme-server"));
+  }
+
+  join::ClusterAddress cluster_address() const {
+    return {server_address(options_.advertise_address, control_plane_->port()), pki_->authority_pem()};
+  }
+
+  Status open_to_others() {
+    return join::open_cluster(admin(), cluster_address(),
+                              {options_.cluster_cidr, options_.service_cidr, options_.cluster_domain,
+                               fmt::format("{}", fmt::join(options_.cluster_dns, ","))});
+  }
+
+  Status follow_addresses() {
+    TRY_ASSIGN(watcher_,
+               AddressWatcher::start({options_.node_addresses(), options_.many_machines, options_.cluster_cidr},
+                                     [this](const auto& addresses) { return addresses_changed(addresses); }));
+    return {};
+  }
+
+  /// Those of the API server and of this machine's node; joined nodes see to their own.
+  void keep_certificates(std::stop_token stop) {
+    while (clock_->sleep_for(kCertificateLook, stop)) {
+      const std::lock_guard lock(mutex_);
+      Status status = control_plane_->renew_certificates(*pki_);
+      if (status.ok() && node_) status = local_identity(options_, *pki_, *control_plane_).status();
+      if (!status.ok()) log::error("Renewing certificates failed; trying again later", {{"error", status}});
+    }
+  }
+
+  /// The node, both servers' certificates and what tells others where the API server is. On the watcher's thread.
+  Status addresses_changed(const std::vector<std::string>& addresses) {
+    const std::lock_guard lock(mutex_);
+    const bool advertised = options_.advertise_address == options_.node_addresses().front();
+    options_.node_ip = fmt::format("{}", fmt::join(addresses, ","));
+    if (advertised) options_.advertise_address = addresses.front();
+    TRY(ensure_server_certificate(options_, *pki_));
+    if (node_) {
+      TRY(local_identity(options_, *pki_, *control_plane_).status());
+      node_->set_addresses(addresses);
+    }
+    if (!advertised) return {};
+    TRY(advertise(admin(), options_.advertise_address, control_plane_->port()));
+    return options_.many_machines ? join::update_cluster_address(admin(), cluster_address()) : Status();
+  }
+
+  std::mutex mutex_;  ///< Between the watcher and the renewer.
+  ClusterOptions options_;
   std::shared_ptr<Clock> clock_;
   std::unique_ptr<Pki> pki_;
   std::unique_ptr<ControlPlane> control_plane_;
   std::unique_ptr<Node> node_;
+  std::unique_ptr<AddressWatcher> watcher_;
+  std::jthread renewer_;
+  std::unique_ptr<ingress::IngressController> ingress_;
 };
 
 int fail(const Status& status) {
@@ -85,10 +190,23 @@ int fail(const Status& status) {
   return 1;
 }
 
+/// A token is a secret: it is printed where somebody looks, and when the cluster is new, but not into a service's log
+/// at each of its starts.
+Status print_join_command(Cluster& cluster, bool first_start) {
+  if (!first_start && ::isatty(STDOUT_FILENO) == 0) {
+    fmt::print("Other machines join by what `trireme token create --print-join-command` prints.\n\n");
+    return {};
+  }
+  TRY_ASSIGN(const std::string command, cluster.new_join_command());
+  fmt::print("On another machine, within 24 hours:\n\n  {}\n\n", command);
+  return {};
+}
+
 Status run(const ClusterOptions& options, const sigset_t& signals) {
   ::umask(0022);
   TRY(linux::make_dirs(options.data_dir, 0700));
   TRY_ASSIGN(InstanceLock lock, InstanceLock::take(options.data_dir));
+  const bool first_start = !linux::exists(options.database_file());
   fmt::print("Starting Trireme in {}\n", options.data_dir);
   auto started = std::chrono::steady_clock::now();
   Cluster cluster(options);
@@ -99,6 +217,7 @@ Status run(const ClusterOptions& options, const sigset_t& signals) {
              options.no_node || options.stop_pods
                  ? "Ctrl-C stops it."
                  : "Ctrl-C stops it; containers go on until the next start finds them.");
+  if (options.many_machines) TRY(print_join_command(cluster, first_start));
   std::fflush(stdout);
   if (!options.ready_file.empty()) TRY(linux::write_file(options.ready_file, "", 0644));
   int signal = 0;
@@ -114,9 +233,10 @@ Status run(const ClusterOptions& options, const sigset_t& signals) {
 
 }  // namespace
 
-int up(const std::vector<std::string>& words) {
-  ClusterOptions options;
-  FlagSet flags = cluster_flags("trireme up [flags]", options);
+namespace {
+
+int run_command(std::string usage, ClusterOptions options, const std::vector<std::string>& words) {
+  FlagSet flags = cluster_flags(std::move(usage), options);
   auto arguments = flags.parse(words);
   if (arguments.ok() && options.help) {
     fmt::print("{}", flags.help());
@@ -129,6 +249,12 @@ int up(const std::vector<std::string>& words) {
   if (status.ok() && !options.no_node && ::geteuid() != 0) {
     status = Status(Reason::kForbidden, "a node needs root to start containers; run as root, or with --no-node");
   }
+  if (status.ok() && linux::exists(options.membership_file())) {
+    status =
+        Status::bad_request(fmt::format("{} belongs to a node that has joined another cluster: `trireme join` "
+                                        "starts it, `trireme reset` removes it",
+                                        options.data_dir));
+  }
   if (!status.ok()) return fail(status);
   if (options.verbosity >= 2) log::set_level(log::Level::kDebug);
   if (!options.ready_file.empty()) ::unlink(options.ready_file.c_str());
@@ -136,6 +262,17 @@ int up(const std::vector<std::string>& words) {
   sigset_t signals = block_stop_signals();
   status = run(options, signals);
   return status.ok() ? 0 : fail(status);
+}
+
+}  // namespace
+
+int up(const std::vector<std::string>& words) { return run_command("trireme up [flags]", {}, words); }
+
+int server(const std::vector<std::string>& words) {
+  ClusterOptions options;
+  options.many_machines = true;
+  if (linux::has_ipv6()) options.bind_address = "::";
+  return run_command("trireme server [flags]", std::move(options), words);
 }
 
 }  // namespace trireme::cmd

@@ -4,6 +4,7 @@
 #include "controllers/attachdetach/attach_detach_controller.h"
 #include "controllers/bootstrap/bootstrap_controllers.h"
 #include "controllers/certificates/certificate_controllers.h"
+#include "controllers/certificates/serving_approver.h"
 #include "controllers/clusterroleaggregation/cluster_role_aggregation_controller.h"
 #include "controllers/cronjob/cron_job_controller.h"
 #include "controllers/daemonset/daemon_set_controller.h"
@@ -62,6 +63,7 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"bootstrap-signer-controller", "bootstrapsigner", make<BootstrapSignerController>},
       {"token-cleaner-controller", "tokencleaner", make<TokenCleanerController>},
       {"certificatesigningrequest-approving-controller", "csrapproving", make<CsrApprovingController>},
+      {"kubelet-serving-approving-controller", "", make<ServingApprovingController>},
       {"certificatesigningrequest-signing-controller", "csrsigning", make<CsrSigningController>},
       {"certificatesigningrequest-cleaner-controller", "csrcleaner", make<CsrCleanerController>},
       {"ttl-controller", "ttl", make<TtlController>},

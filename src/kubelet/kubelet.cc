@@ -28,6 +28,7 @@ class KubeletImpl final : public Kubelet {
         machine_(std::move(machine)),
         client_(dependencies.client),
         clock_(dependencies.clock),
+        network_(std::move(dependencies.network)),
         runtime_(dependencies.runtime ? dependencies.runtime : cri::grpc_runtime(options_.container_runtime_endpoint)),
         addresses_(node_addresses(options_.node_ip)),
         broadcaster_(client_, clock_),
@@ -71,25 +72,10 @@ class KubeletImpl final : public Kubelet {
     if (Status status = linux::make_shared_mount(options_.root_dir); !status.ok()) {
       log::warning("Volumes with mountPropagation Bidirectional will not work", {{"error", status}});
     }
-    node_.emplace(NodeServices{options_,
-                               clock_,
-                               runtime_,
-                               pool_,
-                               &events_,
-                               nullptr,
-                               observer_,
-                               images_,
-                               objects_,
-                               volumes_,
-                               probe_results_,
-                               probes_,
-                               statuses_,
-                               restarts_,
-                               std::nullopt,
-                               addresses_,
-                               "containerd",
-                               {},
-                               {}});
+    node_.emplace(NodeServices{options_,       clock_,       runtime_,  pool_,     &events_,
+                               nullptr,        observer_,    images_,   objects_,  volumes_,
+                               probe_results_, probes_,      statuses_, restarts_, std::nullopt,
+                               addresses_,     "containerd", {},        {},        network_});
     fill_context();
     TRY(set_up_cgroups());
     manager_ = std::make_unique<PodManager>(*node_);
@@ -105,7 +91,11 @@ class KubeletImpl final : public Kubelet {
     node_->services = &services;
     client::Scope own_node;
     own_node.field_selector = "metadata.name=" + options_.node_name;
-    local_paths_.follow(factory_.informer<api::corev1::Node>(own_node));
+    auto& nodes = factory_.informer<api::corev1::Node>(own_node);
+    local_paths_.follow(nodes);
+    nodes.add_handler([this](const auto&, const auto& after) {
+      if (after) node_agent_.observe(*after);
+    });
     client::Scope own;
     own.field_selector = "spec.nodeName=" + options_.node_name;
     auto& pods = factory_.informer<api::corev1::Pod>(own);
@@ -117,15 +107,16 @@ class KubeletImpl final : public Kubelet {
   const std::string& node_name() const override { return options_.node_name; }
   uint16_t port() const override { return server_ ? server_->port() : 0; }
   size_t pod_count() const override { return manager_->count(); }
+  void set_addresses(std::vector<std::string> addresses) override {
+    node_->host_ips.set(addresses);
+    node_agent_.set_addresses(std::move(addresses));
+  }
 
  private:
   void fill_context() {
     node_->node.host_name = machine_.host_name;
     node_->node.cluster_domain = options_.cluster_domain;
     node_->node.cluster_dns = options_.cluster_dns;
-    if (auto text = linux::read_file(options_.resolv_conf); text.ok()) {
-      node_->node.host_dns = parse_resolv_conf(*text);
-    }
     node_->node.pod_logs_dir = options_.pod_logs_dir;
     node_->node.seccomp_root = options_.seccomp_profile_root;
     node_->node.memory_capacity = machine_.memory_bytes;
@@ -205,6 +196,7 @@ class KubeletImpl final : public Kubelet {
   const MachineInfo machine_;
   client::Client client_;
   const std::shared_ptr<Clock> clock_;
+  const NetworkHooks network_;
   const std::shared_ptr<cri::Runtime> runtime_;
   const std::vector<std::string> addresses_;
   client::EventBroadcaster broadcaster_;

@@ -2,11 +2,13 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "client/client.h"
 #include "kubelet/cri/runtime.h"
+#include "kubelet/network_hooks.h"
 #include "kubelet/options.h"
 
 namespace trireme::kubelet {
@@ -16,6 +18,7 @@ struct KubeletDependencies {
   std::shared_ptr<Clock> clock;
   /// The container runtime; null: the one at `container_runtime_endpoint`.
   std::shared_ptr<cri::Runtime> runtime;
+  NetworkHooks network = {};
 };
 
 /// The node's agent: registers the node, runs the pods that are bound to it and reports on them.
@@ -32,6 +35,8 @@ class Kubelet {
   virtual const std::string& node_name() const = 0;
   /// The HTTPS server's port; 0 when it is off.
   virtual uint16_t port() const = 0;
+  /// The node's addresses have changed: its status tells at once, pods with their next report. Thread-safe.
+  virtual void set_addresses(std::vector<std::string> addresses) = 0;
   /// Pods known to the node that are not gone yet.
   virtual size_t pod_count() const = 0;
 };

@@ -3,18 +3,13 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
-#include <libmnl/libmnl.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <charconv>
-#include <cstring>
-#include <memory>
-#include <optional>
+
+#include "linux/netlink_client.h"
 
 namespace trireme::linux {
 namespace {
@@ -22,92 +17,39 @@ namespace {
 // Loses against every other route to the same prefix: a proxy's or another node's.
 constexpr uint32_t kUnreachableMetric = 4278198272U;
 
-struct Prefix {
-  uint8_t family;
-  uint8_t length;
-  std::array<uint8_t, 16> address;
-  size_t address_size;
-};
-
-std::optional<Prefix> parse_prefix(const std::string& cidr) {
-  size_t slash = cidr.find('/');
-  if (slash == std::string::npos) return std::nullopt;
-  Prefix prefix{};
-  std::string address = cidr.substr(0, slash);
-  if (::inet_pton(AF_INET, address.c_str(), prefix.address.data()) == 1) {
-    prefix.family = AF_INET;
-    prefix.address_size = 4;
-  } else if (::inet_pton(AF_INET6, address.c_str(), prefix.address.data()) == 1) {
-    prefix.family = AF_INET6;
-    prefix.address_size = 16;
-  } else {
-    return std::nullopt;
-  }
-  const char* end = cidr.data() + cidr.size();
-  auto [rest, error] = std::from_chars(cidr.data() + slash + 1, end, prefix.length);
-  if (error != std::errc() || rest != end || prefix.length > prefix.address_size * 8) return std::nullopt;
-  return prefix;
-}
-
-struct CloseSocket {
-  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-};
-
-/// Sends one request and waits for its acknowledgement; returns 0 or the kernel's errno.
-int transact(nlmsghdr* message) {
-  std::unique_ptr<mnl_socket, CloseSocket> socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
-  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return errno;
-  message->nlmsg_seq = 1;
-  if (mnl_socket_sendto(socket.get(), message, message->nlmsg_len) < 0) return errno;
-  std::array<char, 8192> buffer;
-  ssize_t got = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-  if (got < 0) return errno;
-  int result =
-      mnl_cb_run(buffer.data(), static_cast<size_t>(got), 1, mnl_socket_get_portid(socket.get()), nullptr, nullptr);
-  return result < 0 ? errno : 0;
-}
-
-Status change_route(const std::string& cidr, uint16_t type, uint16_t flags, int harmless_error) {
-  auto prefix = parse_prefix(cidr);
+Result<Route> unreachable(const std::string& cidr) {
+  const auto prefix = IpPrefix::parse(cidr);
   if (!prefix) return Status::bad_request(fmt::format("\"{}\" is not a network in CIDR notation", cidr));
-  std::array<char, 1024> buffer{};
-  nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
-  message->nlmsg_type = type;
-  message->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
-  auto* route = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtmsg)));
-  route->rtm_family = prefix->family;
-  route->rtm_dst_len = prefix->length;
-  route->rtm_table = RT_TABLE_MAIN;
-  route->rtm_protocol = RTPROT_STATIC;
-  route->rtm_scope = RT_SCOPE_UNIVERSE;
-  route->rtm_type = RTN_UNREACHABLE;
-  mnl_attr_put(message, RTA_DST, prefix->address_size, prefix->address.data());
-  mnl_attr_put_u32(message, RTA_PRIORITY, kUnreachableMetric);
-  int error = transact(message);
-  if (error == 0 || error == harmless_error) return {};
-  return Status::internal(fmt::format("unreachable route for {}: {}", cidr, std::strerror(error)));
+  Route route;
+  route.destination = prefix->masked();
+  route.type = RouteType::kUnreachable;
+  route.metric = kUnreachableMetric;
+  return route;
 }
 
 }  // namespace
 
 Status add_unreachable_route(const std::string& cidr) {
-  return change_route(cidr, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, EEXIST);
+  TRY_ASSIGN(const Route route, unreachable(cidr));
+  TRY_ASSIGN(Netlink netlink, Netlink::open());
+  const Status status = netlink.add_route(route);
+  return status.is(Reason::kAlreadyExists) ? Status() : status;
 }
 
-Status remove_unreachable_route(const std::string& cidr) { return change_route(cidr, RTM_DELROUTE, 0, ESRCH); }
+Status remove_unreachable_route(const std::string& cidr) {
+  TRY_ASSIGN(Route route, unreachable(cidr));
+  route.protocol = 0;  // of whoever set it: earlier releases had no number of their own
+  TRY_ASSIGN(Netlink netlink, Netlink::open());
+  const Status status = netlink.delete_route(route);
+  return status.is(Reason::kNotFound) ? Status() : status;
+}
 
 Status delete_link(const std::string& name) {
-  if (::if_nametoindex(name.c_str()) == 0) return {};
-  std::array<char, 1024> buffer{};
-  nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
-  message->nlmsg_type = RTM_DELLINK;
-  message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-  auto* link = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg)));
-  link->ifi_family = AF_UNSPEC;
-  mnl_attr_put_strz(message, IFLA_IFNAME, name.c_str());
-  int error = transact(message);
-  if (error == 0 || error == ENODEV) return {};
-  return Status::internal(fmt::format("delete interface {}: {}", name, std::strerror(error)));
+  const unsigned index = ::if_nametoindex(name.c_str());
+  if (index == 0) return {};
+  TRY_ASSIGN(Netlink netlink, Netlink::open());
+  const Status status = netlink.delete_link(static_cast<int>(index));
+  return status.is(Reason::kNotFound) ? Status() : status.with_context("interface " + name);
 }
 
 std::string primary_address() {

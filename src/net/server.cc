@@ -528,7 +528,9 @@ class HttpServer final : public Server {
     const int interval_seconds = 10;
     const int probes = 3;
     ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    // A peer that vanished ends its watches within a minute.
+    // A peer that vanished ends its watches within a minute, whether something is on its way to it or not.
+    const unsigned int patience_milliseconds = 30'000;
+    ::setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_milliseconds, sizeof patience_milliseconds);
     ::setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     ::setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
     ::setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);

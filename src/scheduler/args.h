@@ -50,7 +50,7 @@ struct InterPodAffinityArgs {
 };
 
 struct NodeAffinityArgs {
-  api::Box<api::corev1::NodeAffinity> added_affinity;  ///< Null when there is none.
+  Box<api::corev1::NodeAffinity> added_affinity;  ///< Null when there is none.
 };
 
 struct PreemptionArgs {

@@ -104,7 +104,7 @@ class Cache {
   void order_nodes() const;
 
   std::unordered_map<std::string, std::unique_ptr<NodeInfo>> nodes_;
-  std::unordered_map<std::string, PlacedPod> pods_;  ///< By UID.
+  std::unordered_map<std::string_view, PlacedPod> pods_;  ///< By UID, which stands in the pod itself.
   std::unordered_map<std::string, Labels> namespaces_;
   std::unordered_map<std::string, int64_t> image_nodes_;
   std::unordered_set<const NodeInfo*> with_affinity_;

@@ -42,7 +42,7 @@ void NodeInfo::add_pod(const PodInfoPointer& pod) {
   non_zero_memory += pod->non_zero_memory;
   pods.push_back(pod);
   if (pod->has_affinity()) pods_with_affinity.push_back(pod);
-  if (!pod->required_anti_affinity.empty()) pods_with_required_anti_affinity.push_back(pod);
+  if (!pod->required_anti_affinity().empty()) pods_with_required_anti_affinity.push_back(pod);
   used_ports.insert(used_ports.end(), pod->host_ports.begin(), pod->host_ports.end());
 }
 
@@ -59,7 +59,7 @@ bool NodeInfo::remove_pod(std::string_view uid) {
     for (const PodInfoPointer& each : pods) lowest_priority = std::min(lowest_priority, each->priority);
   }
   if (pod->has_affinity()) erase_uid(pods_with_affinity, uid);
-  if (!pod->required_anti_affinity.empty()) erase_uid(pods_with_required_anti_affinity, uid);
+  if (!pod->required_anti_affinity().empty()) erase_uid(pods_with_required_anti_affinity, uid);
   for (const HostPort& port : pod->host_ports) {
     const auto used = std::ranges::find(used_ports, port);
     if (used != used_ports.end()) used_ports.erase(used);

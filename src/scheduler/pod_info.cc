@@ -206,7 +206,26 @@ std::string placement_of(const Pod& pod) {
   return out;
 }
 
+AffinityTerms terms_of(const Pod& pod) {
+  AffinityTerms out;
+  if (!pod.spec.affinity) return out;
+  if (const auto& towards = pod.spec.affinity->pod_affinity) {
+    collect_required(pod, towards->required_during_scheduling_ignored_during_execution, out.required);
+    collect_preferred(pod, towards->preferred_during_scheduling_ignored_during_execution, out.preferred);
+  }
+  if (const auto& away = pod.spec.affinity->pod_anti_affinity) {
+    collect_required(pod, away->required_during_scheduling_ignored_during_execution, out.required_anti);
+    collect_preferred(pod, away->preferred_during_scheduling_ignored_during_execution, out.preferred_anti);
+  }
+  return out;
+}
+
 }  // namespace
+
+const AffinityTerms& PodInfo::terms() const {
+  static const AffinityTerms kNone;
+  return affinity ? *affinity : kNone;
+}
 
 PodInfoPointer PodInfo::make(PodPointer pod) {
   auto info = std::make_shared<PodInfo>();
@@ -219,20 +238,7 @@ PodInfoPointer PodInfo::make(PodPointer pod) {
   for (const Container& container : pod->spec.init_containers) {
     if (is_sidecar(container)) collect_host_ports(container, info->host_ports);
   }
-  if (pod->spec.affinity) {
-    const auto& affinity = *pod->spec.affinity;
-    if (affinity.pod_affinity) {
-      const auto& terms = *affinity.pod_affinity;
-      collect_required(*pod, terms.required_during_scheduling_ignored_during_execution, info->required_affinity);
-      collect_preferred(*pod, terms.preferred_during_scheduling_ignored_during_execution, info->preferred_affinity);
-    }
-    if (affinity.pod_anti_affinity) {
-      const auto& terms = *affinity.pod_anti_affinity;
-      collect_required(*pod, terms.required_during_scheduling_ignored_during_execution, info->required_anti_affinity);
-      collect_preferred(*pod, terms.preferred_during_scheduling_ignored_during_execution,
-                        info->preferred_anti_affinity);
-    }
-  }
+  if (AffinityTerms terms = terms_of(*pod); !terms.empty()) info->affinity = std::move(terms);
   info->placement = placement_of(*pod);
   info->pod = std::move(pod);
   return info;

@@ -9,6 +9,7 @@
 #include "api/map.h"
 #include "api/selectors.h"
 #include "api/types/corev1.h"
+#include "base/box.h"
 
 /// What scheduling asks of a pod again and again, computed once.
 namespace trireme::scheduler {
@@ -73,6 +74,18 @@ class AffinityTerm {
   int32_t weight_;
 };
 
+/// A pod's own affinity and anti-affinity to pods, ready to be matched.
+struct AffinityTerms {
+  std::vector<AffinityTerm> required;
+  std::vector<AffinityTerm> required_anti;
+  std::vector<AffinityTerm> preferred;
+  std::vector<AffinityTerm> preferred_anti;
+
+  bool empty() const {
+    return required.empty() && required_anti.empty() && preferred.empty() && preferred_anti.empty();
+  }
+};
+
 /// A pod with its scheduling facts. Immutable; shared between queue, cache and threads.
 struct PodInfo {
   PodPointer pod;
@@ -82,10 +95,7 @@ struct PodInfo {
   int64_t non_zero_memory = 0;
   int32_t priority = 0;
   std::vector<HostPort> host_ports;
-  std::vector<AffinityTerm> required_affinity;
-  std::vector<AffinityTerm> required_anti_affinity;
-  std::vector<AffinityTerm> preferred_affinity;
-  std::vector<AffinityTerm> preferred_anti_affinity;
+  Box<AffinityTerms> affinity;  ///< Empty when the pod has none, as most pods.
 
   static std::shared_ptr<const PodInfo> make(PodPointer pod);
 
@@ -99,10 +109,14 @@ struct PodInfo {
   std::string affinity_key() const;
 
   const std::string& uid() const { return pod->metadata.uid; }
-  bool has_affinity() const {
-    return !required_affinity.empty() || !required_anti_affinity.empty() || !preferred_affinity.empty() ||
-           !preferred_anti_affinity.empty();
-  }
+  bool has_affinity() const { return affinity.has_value(); }
+  const std::vector<AffinityTerm>& required_affinity() const { return terms().required; }
+  const std::vector<AffinityTerm>& required_anti_affinity() const { return terms().required_anti; }
+  const std::vector<AffinityTerm>& preferred_affinity() const { return terms().preferred; }
+  const std::vector<AffinityTerm>& preferred_anti_affinity() const { return terms().preferred_anti; }
+
+ private:
+  const AffinityTerms& terms() const;
 };
 using PodInfoPointer = std::shared_ptr<const PodInfo>;
 

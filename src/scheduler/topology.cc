@@ -68,7 +68,7 @@ Tally::Counts& Tally::find_or_make(const std::string& key) {
 
 bool Tally::in_scope(const PodInfo& pod) const {
   if (rule_.scope == Scope::kPodsWithAffinity) return pod.has_affinity();
-  if (rule_.scope == Scope::kPodsWithRequiredAntiAffinity) return !pod.required_anti_affinity.empty();
+  if (rule_.scope == Scope::kPodsWithRequiredAntiAffinity) return !pod.required_anti_affinity().empty();
   return true;
 }
 

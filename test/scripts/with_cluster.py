@@ -20,32 +20,14 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-SKIPPED = 77
-START_TIMEOUT = 60.0
-STOP_TIMEOUT = 60.0
-
-
-def why_no_node():
-    if os.geteuid() != 0:
-        return "needs root to start containers"
-    for program in ("containerd", "runc"):
-        if shutil.which(program) is None:
-            return f"needs {program}"
-    if not any(os.path.exists(folder + "/bridge") for folder in ("/usr/lib/cni", "/opt/cni/bin")):
-        return "needs the CNI plugins"
-    return None
+from cluster.processes import ROOT, SKIPPED, START_TIMEOUT, STOP_TIMEOUT, Registry, last_lines, wait_until, why_no_node
 
 
 def start(command, folder, log):
     ready = folder / "ready"
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    deadline = time.monotonic() + START_TIMEOUT
-    while not ready.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            return process, False
-        time.sleep(0.02)
-    return process, True
+    wait_until(lambda: ready.exists() or process.poll() is not None, START_TIMEOUT)
+    return process, ready.exists() and process.poll() is None
 
 
 def stop(process, folder):
@@ -80,18 +62,15 @@ def main():
         print(f"skipped: {reason}")
         return SKIPPED
 
-    registry = ROOT / "tools/images/serve.sh"
     arguments = ["--no-node"]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="trireme-"))
-    own_registry = folder / "images"
+    registry = None
     if options.node:
-        # A registry process of this run's own, on the images built once.
-        own_registry.mkdir()
-        for name in ("registry", "tools"):
-            os.symlink(os.path.abspath(os.path.join(options.images, name)), own_registry / name)
-        port = subprocess.run([registry, "start", own_registry, "0"], check=True, capture_output=True, text=True).stdout.strip()
-        mirrors = [f"--registry-mirror={host}=http://127.0.0.1:{port}" for host in ("docker.io", "registry.k8s.io")]
-        arguments = ["--node-ip=127.0.0.1", "--node-name=node-1", "--kubelet-port=0", "--stop-pods", *mirrors]
+        registry = Registry(options.images, folder / "images", 0)
+        # Nothing is asked of DNS servers outside.
+        (folder / "resolv.conf").write_text("")
+        arguments = [f"--resolv-conf={folder}/resolv.conf",
+                     "--node-ip=127.0.0.1", "--node-name=node-1", "--kubelet-port=0", "--stop-pods", *registry.flags()]
 
     code = 1
     log_path = folder / "trireme.log"
@@ -120,9 +99,9 @@ def main():
         if code != 0:
             print("--- the cluster's log")
             sys.stdout.flush()
-            print("\n".join(log_path.read_text(errors="replace").splitlines()[-60:]))
-        if options.node:
-            subprocess.run([registry, "stop", own_registry], check=False)
+            print(last_lines(log_path))
+        if registry:
+            registry.stop()
         subprocess.run([options.trireme, "reset", "--data-dir", str(folder / "data")], check=False,
                        stdout=subprocess.DEVNULL)
         shutil.rmtree(folder, ignore_errors=True)

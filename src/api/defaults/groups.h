@@ -24,7 +24,7 @@ Defaulter defaulter() {
 inline void set(std::string& field, std::string_view value) {
   if (field.empty()) field = value;
 }
-inline void set(std::optional<std::string>& field, std::string_view value) {
+inline void set(Box<std::string>& field, std::string_view value) {
   if (!field) field = std::string(value);
 }
 template <typename T>

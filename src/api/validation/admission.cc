@@ -133,7 +133,7 @@ void check_webhook(const Webhook& hook, const Path& at, ErrorList& errors) {
     }
   }
   for (size_t i = 0; i < hook.rules.size(); ++i) check_rule(hook.rules[i], at.child("rules").index(i), errors);
-  auto check_option = [&](const std::optional<std::string>& value, std::string_view field, Supported supported) {
+  auto check_option = [&](const Box<std::string>& value, std::string_view field, Supported supported) {
     if (value && !supported.contains(*value)) errors.not_supported(at.child(field), *value, supported);
   };
   check_option(hook.failure_policy, "failurePolicy", {"Fail", "Ignore"});

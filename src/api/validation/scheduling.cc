@@ -187,7 +187,7 @@ void check_tolerations(const std::vector<corev1::Toleration>& tolerations, const
 
 void check_spread_constraints(const std::vector<corev1::TopologySpreadConstraint>& constraints, const Path& at,
                               ErrorList& errors) {
-  auto check_policy = [&](const std::optional<std::string>& policy, const Path& path) {
+  auto check_policy = [&](const Box<std::string>& policy, const Path& path) {
     if (policy && *policy != "Ignore" && *policy != "Honor") errors.not_supported(path, *policy, {"Honor", "Ignore"});
   };
   for (size_t i = 0; i < constraints.size(); ++i) {

@@ -251,7 +251,7 @@ void check_windows_pod(const corev1::PodSpec& spec, const Path& at, ErrorList& e
 }
 
 /// Whether `annotation` says what the field says; the error otherwise.
-void check_match(std::string_view what, std::string_view type, const std::optional<std::string>& local_profile,
+void check_match(std::string_view what, std::string_view type, const Box<std::string>& local_profile,
                  std::string_view annotation, const Path& at, ErrorList& errors) {
   const std::string type_text = fmt::format("{} type in annotation and field must match", what);
   if (type == "Unconfined") {

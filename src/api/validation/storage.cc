@@ -32,7 +32,7 @@ void check_access_modes(const std::vector<std::string>& modes, const Path& at, E
   if (once_pod && other) errors.forbidden(at, "may not use ReadWriteOncePod with other access modes");
 }
 
-void check_volume_mode(const std::optional<std::string>& mode, const Path& at, ErrorList& errors) {
+void check_volume_mode(const Box<std::string>& mode, const Path& at, ErrorList& errors) {
   if (mode && *mode != "Block" && *mode != "Filesystem") {
     errors.not_supported(at, *mode, {"Block", "Filesystem"});
   }

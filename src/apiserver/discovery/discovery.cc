@@ -51,7 +51,7 @@ metav1::APIResource entry_of(const api::ResourceInfo& info, const Subresource& s
   return entry;
 }
 
-api::Box<metav1::GroupVersionKind> kind_of(std::string group, std::string version, std::string kind) {
+Box<metav1::GroupVersionKind> kind_of(std::string group, std::string version, std::string kind) {
   metav1::GroupVersionKind gvk;
   gvk.group = std::move(group);
   gvk.version = std::move(version);

@@ -25,7 +25,7 @@ namespace {
 using namespace api;  // NOLINT: kinds of many groups
 namespace admission = admissionregistrationv1;
 
-std::string or_unset(const std::optional<std::string>& text) { return text.value_or("<unset>"); }
+std::string or_unset(const Box<std::string>& text) { return text.value_or("<unset>"); }
 
 // Networking and discovery
 

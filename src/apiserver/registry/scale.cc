@@ -15,7 +15,7 @@ std::string selector_text(const api::metav1::LabelSelector& selector) {
   auto parsed = api::LabelSelector::from(selector);
   return parsed.ok() ? parsed->to_string() : std::string();
 }
-std::string selector_text(const api::Box<api::metav1::LabelSelector>& selector) {
+std::string selector_text(const Box<api::metav1::LabelSelector>& selector) {
   return selector ? selector_text(*selector) : std::string();
 }
 std::string selector_text(const api::Map<std::string>& labels) {

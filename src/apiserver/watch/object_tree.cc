@@ -1,21 +1,22 @@
 #include "apiserver/watch/object_tree.h"
 
+#include <cstdint>
 #include <functional>
 
 namespace trireme::apiserver {
 
 /// A node of a persistent treap. Its priority is a hash of the key, so that a tree's shape depends on its content only.
 struct ObjectTree::Node {
-  Node(CachedPointer object, size_t priority, Link left, Link right)
+  Node(CachedPointer object, uint32_t priority, Link left, Link right)
       : object(std::move(object)),
         priority(priority),
-        size(1 + (left ? left->size : 0) + (right ? right->size : 0)),
+        size(1 + (left ? left->size : 0U) + (right ? right->size : 0U)),
         left(std::move(left)),
         right(std::move(right)) {}
 
   CachedPointer object;
-  size_t priority;
-  size_t size;
+  uint32_t priority;
+  uint32_t size;
   Link left;
   Link right;
 };
@@ -25,19 +26,19 @@ namespace {
 using Node = ObjectTree::Node;
 using Link = ObjectTree::Link;
 
-size_t priority_of(std::string_view key) {
+uint32_t priority_of(std::string_view key) {
   // The standard hash is the identity-like on some platforms for short keys; mix it so that neighbours differ widely.
   size_t hash = std::hash<std::string_view>{}(key);
   hash ^= hash >> 33;
   hash *= 0xff51afd7ed558ccdULL;
-  return hash ^ (hash >> 29);
+  return static_cast<uint32_t>(hash >> 29);
 }
 
-Link make(CachedPointer object, size_t priority, Link left, Link right) {
+Link make(CachedPointer object, uint32_t priority, Link left, Link right) {
   return std::make_shared<const Node>(std::move(object), priority, std::move(left), std::move(right));
 }
 
-Link insert(const Link& node, CachedPointer object, size_t priority) {
+Link insert(const Link& node, CachedPointer object, uint32_t priority) {
   if (!node) return make(std::move(object), priority, nullptr, nullptr);
   int order = object->key().compare(node->object->key());
   if (order == 0) return make(std::move(object), priority, node->left, node->right);
@@ -77,7 +78,7 @@ Link erase(const Link& node, std::string_view key) {
 }  // namespace
 
 ObjectTree ObjectTree::with(CachedPointer object) const {
-  size_t priority = priority_of(object->key());
+  const uint32_t priority = priority_of(object->key());
   return ObjectTree(insert(root_, std::move(object), priority));
 }
 

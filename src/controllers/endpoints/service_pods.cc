@@ -49,7 +49,7 @@ std::optional<int32_t> target_port(const Pod& pod, const api::corev1::ServicePor
   // Init containers that go on running (sidecars) serve, too.
   std::vector<api::corev1::Container> sidecars;
   for (const auto& container : pod.spec.init_containers) {
-    if (container.restart_policy == std::optional<std::string>("Always")) sidecars.push_back(container);
+    if (container.restart_policy == "Always") sidecars.push_back(container);
   }
   return find_in(sidecars);
 }

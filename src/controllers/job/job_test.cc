@@ -107,7 +107,7 @@ TEST(JobPolicyTest, Failures) {
   Job with = job(1, 1);
   auto& rules = with.spec.pod_failure_policy.emplace().rules;
   const auto exit_codes = [&](std::string_view action, std::string_view op, std::vector<int32_t> values,
-                              std::optional<std::string> container = std::nullopt) {
+                              Box<std::string> container = std::nullopt) {
     auto& rule = rules.emplace_back();
     rule.action = action;
     auto& wanted = rule.on_exit_codes.emplace();

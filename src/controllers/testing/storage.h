@@ -28,7 +28,7 @@ class StorageSuite : public ControllersSuite {
     return out;
   }
   /// `class_name` null: no class named.
-  static Claim claim(const std::string& name, int64_t size, std::optional<std::string> class_name = std::string()) {
+  static Claim claim(const std::string& name, int64_t size, Box<std::string> class_name = std::string()) {
     Claim out;
     out.metadata.namespace_ = "default";
     out.metadata.name = name;

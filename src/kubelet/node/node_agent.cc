@@ -1,6 +1,7 @@
 #include "kubelet/node/node_agent.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "api/codec.h"
 #include "api/types/coordinationv1.h"
@@ -14,7 +15,7 @@ using api::coordinationv1::Lease;
 using api::corev1::Node;
 using api::corev1::NodeStatus;
 
-constexpr std::chrono::milliseconds kUnreadyCheck{500};  // while the node waits for its runtime or network
+constexpr std::chrono::milliseconds kUnreadyCheck{100};  // while the node waits for its runtime or network
 constexpr std::chrono::minutes kImageListAge{1};
 constexpr std::string_view kLeaseNamespace = "kube-node-lease";
 
@@ -31,11 +32,11 @@ NodeAgent::NodeAgent(const KubeletOptions& options, std::string node_name, Machi
     : options_(options),
       name_(std::move(node_name)),
       machine_(std::move(machine)),
-      addresses_(std::move(addresses)),
       client_(std::move(client)),
       runtime_(std::move(runtime)),
       clock_(std::move(clock)),
-      events_(events) {}
+      events_(events),
+      addresses_(std::move(addresses)) {}
 
 void NodeAgent::start(uint16_t server_port) {
   port_ = server_port;
@@ -47,8 +48,29 @@ void NodeAgent::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void NodeAgent::observe(const Node& node) {
+  const bool unknown = std::ranges::any_of(node.status.conditions, [](const auto& condition) {
+    return condition.type == "Ready" && condition.status == "Unknown";
+  });
+  if (!unknown) return;
+  const std::lock_guard lock(mutex_);
+  given_up_ = true;
+  nap_.request_stop();
+}
+
+void NodeAgent::set_addresses(std::vector<std::string> addresses) {
+  const std::lock_guard lock(mutex_);
+  addresses_ = std::move(addresses);
+  nap_.request_stop();
+}
+
 NodeFacts NodeAgent::gather() {
-  NodeFacts facts{options_, machine_, name_, addresses_, port_, {}, false, {}, {}, {}, 0, clock_->now()};
+  NodeFacts facts{options_, machine_, name_, {}, port_, {}, false, {}, {}, {}, 0, clock_->now()};
+  {
+    const std::lock_guard lock(mutex_);
+    facts.addresses = addresses_;
+    nap_ = std::stop_source();
+  }
   if (version_.runtime_name.empty()) {
     if (auto version = runtime_->version(); version.ok()) version_ = *version;
   }
@@ -104,9 +126,15 @@ Status NodeAgent::report(const NodeFacts& facts, bool force) {
   NodeStatus status = make_node_status(facts, reported_);
   bool due = force || clock_->monotonic() - reported_at_ >= options_.node_status_report_frequency;
   if (!due && !node_status_changed(status, reported_)) return {};
-  // A strategic merge: conditions and addresses merge by type, and what others wrote stays.
-  auto patched = client_.patch<Node>("", name_, client::PatchType::kStrategicMerge,
-                                     "{\"status\":" + api::encode_json(status) + "}", "status");
+  // A strategic merge: conditions merge by type, and what others wrote stays. Addresses would, too, but a node may have
+  // two of one type: they are replaced as a whole.
+  TRY_ASSIGN(api::Value body, api::parse_value(api::encode_json(status)));
+  api::Value replace = api::Value::object();
+  replace["$patch"] = "replace";
+  body["addresses"].push_back(std::move(replace));
+  api::Value patch = api::Value::object();
+  patch["status"] = std::move(body);
+  auto patched = client_.patch<Node>("", name_, client::PatchType::kStrategicMerge, api::to_json(patch), "status");
   if (!patched.ok()) {
     if (patched.status().is(Reason::kNotFound)) registered_ = false;  // deleted: register again
     return patched.status();
@@ -178,7 +206,16 @@ void NodeAgent::run(std::stop_token stop) {
   bool failing = false;
   while (!stop.stop_requested()) {
     NodeFacts facts = gather();
-    Status status = registered_ ? report(facts, false) : Status();
+    bool given_up = false;
+    {
+      const std::lock_guard lock(mutex_);
+      given_up = std::exchange(given_up_, false);
+    }
+    Status status = registered_ ? report(facts, given_up) : Status();
+    if (!status.ok() && given_up) {
+      const std::lock_guard lock(mutex_);
+      given_up_ = true;
+    }
     if (!registered_ && options_.register_node) status = register_node(facts);
     Duration now = clock_->monotonic();
     if (status.ok() && (!lease_at || now - *lease_at >= lease_every)) {
@@ -191,8 +228,18 @@ void NodeAgent::run(std::stop_token stop) {
       log::info("The node is reported to the API again", {{"node", name_}});
     }
     Duration wait = options_.node_status_update_frequency;
+    if (lease_at) wait = std::min(wait, std::max<Duration>(*lease_at + lease_every - now, kUnreadyCheck));
     if (!status.ok() || !is_ready(reported_)) wait = std::min<Duration>(wait, kUnreadyCheck);
-    if (!clock_->sleep_for(wait, stop)) return;
+    std::stop_token awake;
+    {
+      const std::lock_guard lock(mutex_);
+      awake = nap_.get_token();
+    }
+    std::stop_callback wake(stop, [this] {
+      const std::lock_guard lock(mutex_);
+      nap_.request_stop();
+    });
+    clock_->sleep_for(wait, awake);
   }
 }
 

@@ -29,6 +29,11 @@ class NodeAgent {
   void stop();
   /// Images have changed: list them again with the next status.
   void images_changed() { images_stale_ = true; }
+  /// What the API server has of this node. When the cluster has given it up (only controllers write Unknown), the
+  /// status is reported at once: it may have come back without noticing that it was away. Thread-safe.
+  void observe(const api::corev1::Node& node);
+  /// The status tells the new addresses at once.
+  void set_addresses(std::vector<std::string> addresses);
 
  private:
   void run(std::stop_token stop);
@@ -41,12 +46,16 @@ class NodeAgent {
   const KubeletOptions& options_;
   const std::string name_;
   const MachineInfo machine_;
-  const std::vector<std::string> addresses_;
   client::Client client_;
   const std::shared_ptr<cri::Runtime> runtime_;
   const std::shared_ptr<Clock> clock_;
   client::EventRecorder* const events_;
   uint16_t port_ = 0;
+
+  std::mutex mutex_;
+  std::vector<std::string> addresses_;
+  std::stop_source nap_;   ///< Ends the wait before the next look.
+  bool given_up_ = false;  ///< By the cluster: report although nothing has changed here.
 
   // The thread's own:
   bool registered_ = false;

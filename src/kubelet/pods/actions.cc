@@ -21,7 +21,7 @@ bool sandbox_usable(const Pod& pod, const cri::SandboxStatus* sandbox) {
   return host || !sandbox->ips.empty();
 }
 
-std::optional<int64_t> probe_grace(const api::Box<api::corev1::Probe>& probe) {
+std::optional<int64_t> probe_grace(const Box<api::corev1::Probe>& probe) {
   return probe ? probe->termination_grace_period_seconds : std::nullopt;
 }
 

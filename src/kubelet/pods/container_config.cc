@@ -17,6 +17,9 @@ namespace {
 constexpr size_t kMaxHostName = 63;
 constexpr size_t kMaxDnsServers = 3;  // what resolvers read
 constexpr size_t kMaxDnsSearches = 32;
+constexpr size_t kMaxSearchLine = 2048;
+constexpr size_t kMaxSearchPath = 253;   // longer ones make some resolvers abort
+constexpr size_t kMaxFullHostName = 64;  // the kernel's
 
 // What a container must not see of the kernel unless procMount is Unmasked (KEP-4265's default list).
 constexpr const char* kMaskedPaths[] = {"/proc/asound",
@@ -36,6 +39,16 @@ void append_unique(std::vector<std::string>& list, const std::vector<std::string
   for (const std::string& item : more) {
     if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
   }
+}
+
+/// Whether paths had to be left out.
+bool fit_searches(std::vector<std::string>& searches) {
+  const size_t before = searches.size();
+  if (searches.size() > kMaxDnsSearches) searches.resize(kMaxDnsSearches);
+  std::erase_if(searches, [](const std::string& search) { return search.size() > kMaxSearchPath; });
+  const auto line = [&] { return fmt::formatted_size("{}", fmt::join(searches, " ")); };
+  while (!searches.empty() && line() > kMaxSearchLine) searches.pop_back();
+  return searches.size() != before;
 }
 
 cri::NamespaceOptions namespaces(const Pod& pod) {
@@ -164,7 +177,14 @@ cri::DnsConfig parse_resolv_conf(std::string_view text) {
     std::vector<std::string> values;
     for (std::string word; words >> word;) values.push_back(word);
     if (key == "nameserver" && !values.empty()) config.servers.push_back(values[0]);
-    if (key == "search" || key == "domain") config.searches = values;
+    if (key == "search" || key == "domain") {
+      config.searches.clear();
+      // "." alone means: no path at all but the root's; it is kept. Elsewhere the last dot says nothing.
+      for (std::string& value : values) {
+        if (value.size() > 1 && value.ends_with('.')) value.pop_back();
+        config.searches.push_back(std::move(value));
+      }
+    }
     if (key == "options") append_unique(config.options, values);
   }
   return config;
@@ -185,11 +205,20 @@ HostNames host_names(const Pod& pod, const std::string& cluster_domain) {
   return names;
 }
 
-cri::DnsConfig pod_dns(const Pod& pod, const NodeContext& node) {
+cri::DnsConfig pod_dns(const Pod& pod, const NodeContext& node, std::vector<DnsWarning>* warnings) {
+  const auto warn = [&](std::string_view reason, std::string message) {
+    if (warnings != nullptr) warnings->push_back({std::string(reason), std::move(message)});
+  };
   std::string policy = pod.spec.dns_policy.empty() ? "ClusterFirst" : pod.spec.dns_policy;
   if (policy == "ClusterFirst" && host_network(pod)) policy = "Default";
   if (policy == "ClusterFirstWithHostNet") policy = "ClusterFirst";
-  if (policy == "ClusterFirst" && node.cluster_dns.empty()) policy = "Default";
+  if (policy == "ClusterFirst" && node.cluster_dns.empty()) {
+    warn("MissingClusterDNS",
+         fmt::format("pod: \"{}_{}({})\". kubelet does not have ClusterDNS IP configured and cannot create Pod using "
+                     "\"ClusterFirst\" policy. Falling back to \"Default\" policy.",
+                     pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid));
+    policy = "Default";
+  }
   cri::DnsConfig dns;
   if (policy == "ClusterFirst") {
     dns.servers = node.cluster_dns;
@@ -210,13 +239,35 @@ cri::DnsConfig pod_dns(const Pod& pod, const NodeContext& node) {
     for (const auto& option : config.options) {
       std::erase_if(dns.options,
                     [&](const std::string& existing) { return existing.substr(0, existing.find(':')) == option.name; });
-      options.push_back(option.value ? option.name + ":" + *option.value : option.name);
+      options.push_back(option.value && !option.value->empty() ? option.name + ":" + *option.value : option.name);
     }
     append_unique(dns.options, options);
   }
-  if (dns.servers.size() > kMaxDnsServers) dns.servers.resize(kMaxDnsServers);
-  if (dns.searches.size() > kMaxDnsSearches) dns.searches.resize(kMaxDnsSearches);
+  if (dns.servers.size() > kMaxDnsServers) {
+    dns.servers.resize(kMaxDnsServers);
+    warn("DNSConfigForming",
+         fmt::format("Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line "
+                     "is: {}",
+                     fmt::join(dns.servers, " ")));
+  }
+  if (fit_searches(dns.searches)) {
+    warn("DNSConfigForming",
+         fmt::format("Search Line limits were exceeded, some search paths have been omitted, the applied search line "
+                     "is: {}",
+                     fmt::join(dns.searches, " ")));
+  }
   return dns;
+}
+
+Status check_host_name(const Pod& pod, const std::string& cluster_domain) {
+  const HostNames names = host_names(pod, cluster_domain);
+  if (host_network(pod) || !pod.spec.set_hostname_as_fqdn.value_or(false) || names.domain.empty()) return {};
+  const std::string full = names.host_name + "." + names.domain;
+  if (full.size() <= kMaxFullHostName) return {};
+  return Status::bad_request(fmt::format(
+      "failed to construct FQDN from pod hostname and cluster domain, FQDN {} is too long ({} characters is "
+      "the max, {} characters requested)",
+      full, kMaxFullHostName, full.size()));
 }
 
 std::string hosts_file(const Pod& pod, const std::vector<std::string>& pod_ips, const HostNames& names,
@@ -255,8 +306,9 @@ cri::SandboxConfig make_sandbox_config(const Pod& pod, uint32_t attempt, const N
   const auto& metadata = pod.metadata;
   config.metadata = {metadata.name, metadata.uid, metadata.namespace_, attempt};
   HostNames names = host_names(pod, node.cluster_domain);
+  // On the host's network the pod has the host's name space too, whose name is not for the runtime to set.
   if (host_network(pod)) {
-    config.hostname = node.host_name;
+    config.hostname.clear();
   } else if (pod.spec.set_hostname_as_fqdn.value_or(false) && !names.domain.empty()) {
     config.hostname = names.host_name + "." + names.domain;
   } else {

@@ -36,12 +36,23 @@ struct HostNames {
 };
 HostNames host_names(const api::corev1::Pod& pod, const std::string& cluster_domain);
 
-/// By dnsPolicy and dnsConfig.
-cri::DnsConfig pod_dns(const api::corev1::Pod& pod, const NodeContext& node);
+/// An event's reason and message.
+struct DnsWarning {
+  std::string reason;
+  std::string message;
+};
+/// By dnsPolicy and dnsConfig, within what resolvers can take: three servers, 32 search paths of 2048 characters. What
+/// was left out is told in `warnings`, as upstream's events do.
+/// https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
+cri::DnsConfig pod_dns(const api::corev1::Pod& pod, const NodeContext& node,
+                       std::vector<DnsWarning>* warnings = nullptr);
 
 /// The content of a pod's /etc/hosts. On the host's network it is the host's own plus the aliases.
 std::string hosts_file(const api::corev1::Pod& pod, const std::vector<std::string>& pod_ips, const HostNames& names,
                        std::string_view host_file);
+
+/// BadRequest when setHostnameAsFQDN asks for a name that no kernel takes.
+Status check_host_name(const api::corev1::Pod& pod, const std::string& cluster_domain);
 
 cri::SandboxConfig make_sandbox_config(const api::corev1::Pod& pod, uint32_t attempt, const NodeContext& node);
 

@@ -39,7 +39,8 @@ HandlerOutcome run_hook(NodeServices& node, const api::corev1::LifecycleHandler&
 
 std::string host_of(const NodeServices& node, const Pod& pod, const std::vector<std::string>& pod_ips) {
   if (!host_network(pod) && !pod_ips.empty()) return pod_ips[0];
-  return node.host_ips.empty() ? "127.0.0.1" : node.host_ips[0];
+  const std::vector<std::string> addresses = node.host_ips.get();
+  return addresses.empty() ? "127.0.0.1" : addresses[0];
 }
 
 std::string hook_detail(const api::corev1::LifecycleHandler& handler) {
@@ -65,14 +66,20 @@ StartFailure failure(std::string reason, std::string message, Duration retry = s
 
 NodeContext node_context(const NodeServices& node, const Pod& pod) {
   NodeContext context = node.node;
+  // Read for each pod: what a network manager writes later counts for the pods after.
+  if (node.options.resolv_conf.empty()) {
+    context.host_dns = {{"127.0.0.1"}, {"."}, {}};
+  } else if (auto text = linux::read_file(node.options.resolv_conf); text.ok()) {
+    context.host_dns = parse_resolv_conf(*text);
+  }
   if (node.cgroups) context.cgroup_parent = pod_cgroup(node.options.cgroup_root, pod);
   return context;
 }
 
 DownwardContext downward_context(const NodeServices& node, const Pod& pod, const std::vector<std::string>& pod_ips) {
   DownwardContext context = node.downward;
-  context.host_ips = node.host_ips;
-  context.pod_ips = host_network(pod) ? node.host_ips : pod_ips;
+  context.host_ips = node.host_ips.get();
+  context.pod_ips = host_network(pod) ? context.host_ips : pod_ips;
   return context;
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "client/informer.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/images/image_manager.h"
+#include "kubelet/network_hooks.h"
 #include "kubelet/options.h"
 #include "kubelet/pods/backoff.h"
 #include "kubelet/pods/container_config.h"
@@ -24,6 +26,27 @@
 #include "linux/cgroup.h"
 
 namespace trireme::kubelet {
+
+/// The node's addresses, which may change while pods run. Thread-safe; copies are snapshots.
+class HostAddresses {
+ public:
+  HostAddresses(std::vector<std::string> addresses) : addresses_(std::move(addresses)) {}  // NOLINT: implicit by intent
+  HostAddresses(const HostAddresses& other) : addresses_(other.get()) {}
+  HostAddresses& operator=(const HostAddresses&) = delete;
+
+  std::vector<std::string> get() const {
+    const std::lock_guard lock(mutex_);
+    return addresses_;
+  }
+  void set(std::vector<std::string> addresses) {
+    const std::lock_guard lock(mutex_);
+    addresses_ = std::move(addresses);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> addresses_;
+};
 
 /// What all pod workers of a node share. Everything outlives the workers and is thread-safe.
 struct NodeServices {
@@ -42,10 +65,11 @@ struct NodeServices {
   StatusManager& statuses;
   Backoff& restarts;                      ///< Keyed "<uid>/<container>".
   std::optional<linux::Cgroups> cgroups;  ///< Absent: pods get no groups of their own.
-  std::vector<std::string> host_ips;
+  HostAddresses host_ips;
   std::string runtime_name = "containerd";
   NodeContext node;          ///< Without a cgroup parent, which depends on the pod.
   DownwardContext downward;  ///< Without addresses of a pod.
+  NetworkHooks network = {};
 };
 
 }  // namespace trireme::kubelet

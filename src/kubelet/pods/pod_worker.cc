@@ -268,7 +268,7 @@ void PodWorker::report(const std::shared_ptr<const Pod>& pod, const RuntimePod& 
                       runtime,
                       waiting_,
                       node_.probe_results,
-                      node_.host_ips,
+                      node_.host_ips.get(),
                       termination_messages_,
                       node_.runtime_name,
                       terminal,
@@ -399,7 +399,17 @@ bool PodWorker::prepare(const std::shared_ptr<const Pod>& pod, const PodActions&
     retry_soon();
     return false;
   }
+  if (Status status = check_host_name(*pod, node_.options.cluster_domain); !status.ok()) {
+    node_.events->warning(*pod, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + status.message());
+    retry_soon();
+    return false;
+  }
   NodeContext context = node_context(node_, *pod);
+  if (actions.create_sandbox) {
+    std::vector<DnsWarning> warnings;
+    (void)pod_dns(*pod, context, &warnings);
+    for (const DnsWarning& warning : warnings) node_.events->warning(*pod, warning.reason, warning.message);
+  }
   prepared.sandbox = make_sandbox_config(*pod, actions.sandbox_attempt, context);
   prepared.sandbox_id = actions.sandbox_id;
   prepared.ips = runtime.ips();
@@ -434,6 +444,7 @@ bool PodWorker::prepare(const std::shared_ptr<const Pod>& pod, const PodActions&
         sandbox_status = status.status();
       }
     }
+    if (sandbox_status.ok()) sandbox_status = admit_network(pod, prepared.sandbox_id, prepared.ips);
   }
   if (!sandbox_status.ok()) {
     node_.events->warning(*pod, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + sandbox_status.message());
@@ -456,6 +467,14 @@ bool PodWorker::prepare(const std::shared_ptr<const Pod>& pod, const PodActions&
     return false;
   }
   return true;
+}
+
+Status PodWorker::admit_network(const std::shared_ptr<const Pod>& pod, const std::string& sandbox_id,
+                                const std::vector<std::string>& ips) {
+  if (!node_.network.admit || host_network(*pod) || sandbox_id == admitted_sandbox_) return {};
+  TRY(node_.network.admit(pod, ips));
+  admitted_sandbox_ = sandbox_id;
+  return {};
 }
 
 bool PodWorker::in_backoff(const Pod& pod, const Container& container, const RuntimePod& runtime) {
@@ -666,6 +685,7 @@ void PodWorker::clean_up(const std::shared_ptr<const Pod>& pod, bool in_api) {
       if (own) (void)linux::remove_tree(node_.options.container_logs_dir + "/" + name);
     }
   }
+  if (node_.network.forget) node_.network.forget(*pod);
   stage_ = Stage::kGone;
   on_gone_(uid_);
 }

@@ -69,6 +69,9 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   };
   bool prepare(const std::shared_ptr<const api::corev1::Pod>& pod, const PodActions& actions, const RuntimePod& runtime,
                Prepared& prepared);
+  /// Policies hold before anything runs in the sandbox.
+  Status admit_network(const std::shared_ptr<const api::corev1::Pod>& pod, const std::string& sandbox_id,
+                       const std::vector<std::string>& ips);
   bool refresh_volumes(const api::corev1::Pod& pod, const std::vector<std::string>& ips);
   Status make_cgroup(const api::corev1::Pod& pod);
   void start_containers(const std::shared_ptr<const api::corev1::Pod>& pod, const PodActions& actions,
@@ -108,6 +111,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   std::map<std::string, WaitingReason> waiting_;
   std::map<std::string, std::string> termination_messages_;
   bool cgroup_made_ = false;
+  std::string admitted_sandbox_;  ///< The one that the network's hook has let pass.
   int failures_ = 0;
 };
 

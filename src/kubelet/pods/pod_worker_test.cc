@@ -134,9 +134,10 @@ class PodWorkerTest : public testing::Test {
   ProbeManager probes_{runtime_, clock_, pool_, &events_, results_, [this](const std::string&) { worker_->wake(); }};
   StatusManager statuses_{client_, clock_, pool_};
   Backoff restarts_{clock_, seconds(10), std::chrono::minutes(5)};
-  NodeServices services_{options_,     clock_,        runtime_, pool_,    &events_, nullptr,   observer_,
-                         images_,      objects_,      volumes_, results_, probes_,  statuses_, restarts_,
-                         std::nullopt, {"127.0.0.1"}, "hollow", {},       {}};
+  NodeServices services_{
+      options_, clock_,   runtime_, pool_,   &events_,  nullptr,   observer_,    images_,
+      objects_, volumes_, results_, probes_, statuses_, restarts_, std::nullopt, std::vector<std::string>{"127.0.0.1"},
+      "hollow", {},       {}};
   std::atomic<bool> gone_ = false;
   std::jthread watcher_;
 };
@@ -214,6 +215,27 @@ TEST_F(PodWorkerTest, SandboxTroubleIsTriedAgain) {
   run(make_pod());
   EXPECT_TRUE(passing_time([&] { return status().phase == "Running"; }));
   EXPECT_LT(left, 0);
+}
+
+TEST_F(PodWorkerTest, NothingStartsBeforeTheNetworkIsReady) {
+  std::atomic<int> left = 2;
+  std::atomic<bool> early = false;
+  std::atomic<bool> forgotten = false;
+  services_.network.admit = [&](const auto& pod, const auto&) {
+    const auto calls = runtime_->calls();
+    early = early || pod->metadata.uid != "u1" || calls.empty() || calls.back() != "run_sandbox";
+    return left-- > 0 ? Status::internal("no rules") : Status();
+  };
+  services_.network.forget = [&](const auto&) { forgotten = true; };
+  run(make_pod());
+  EXPECT_TRUE(passing_time([&] { return status().phase == "Running"; }));
+  EXPECT_FALSE(early);
+  EXPECT_EQ(left, -1) << "once for a sandbox that was let pass";
+  const auto calls = runtime_->calls();
+  EXPECT_EQ(std::count(calls.begin(), calls.end(), "run_sandbox"), 1) << "the sandbox was kept";
+  worker_->removed();
+  EXPECT_TRUE(passing_time([&] { return gone_.load(); }));
+  EXPECT_TRUE(forgotten);
 }
 
 TEST_F(PodWorkerTest, ADeadlineEndsThePod) {

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -172,6 +173,67 @@ TEST(Dns, FollowsThePolicy) {
   config.options[0].value = "2";
   EXPECT_THAT(pod_dns(pod, node).servers, ElementsAre("1.2.3.4"));
   EXPECT_THAT(pod_dns(pod, node).options, ElementsAre("ndots:2"));
+}
+
+TEST(Dns, LimitsAreKeptAndTold) {
+  NodeContext node;
+  node.cluster_domain = "cluster.local";
+  Pod pod = make_pod();
+  pod.metadata.uid = "u1";
+  std::vector<DnsWarning> warnings;
+  EXPECT_TRUE(pod_dns(pod, node, &warnings).servers.empty());
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0].reason, "MissingClusterDNS");
+  EXPECT_THAT(warnings[0].message, testing::EndsWith("Falling back to \"Default\" policy."));
+
+  warnings.clear();
+  node.cluster_dns = {"10.96.0.10"};
+  auto& config = pod.spec.dns_config.emplace();
+  config.nameservers = {"10.96.0.10", "1.1.1.1", "2.2.2.2", "3.3.3.3"};
+  config.searches = {std::string(254, 'x'), "short.example"};
+  config.options.emplace_back().name = "rotate";
+  config.options[0].value = "";
+  const cri::DnsConfig dns = pod_dns(pod, node, &warnings);
+  EXPECT_THAT(dns.servers, ElementsAre("10.96.0.10", "1.1.1.1", "2.2.2.2"));
+  EXPECT_THAT(dns.searches,
+              ElementsAre("shop.svc.cluster.local", "svc.cluster.local", "cluster.local", "short.example"));
+  EXPECT_THAT(dns.options, ElementsAre("ndots:5", "rotate"));
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_EQ(warnings[0].message,
+            "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+            "10.96.0.10 1.1.1.1 2.2.2.2");
+  EXPECT_EQ(warnings[1].message,
+            "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+            "shop.svc.cluster.local svc.cluster.local cluster.local short.example");
+
+  warnings.clear();
+  config.nameservers.clear();
+  config.searches.clear();
+  for (int i = 0; i < 40; ++i) config.searches.push_back(fmt::format("{:0>100}", i));
+  size_t length = 0;
+  for (const std::string& search : pod_dns(pod, node, &warnings).searches) length += search.size() + 1;
+  EXPECT_LE(length, 2049u);
+  EXPECT_GT(length, 1900u);
+  EXPECT_EQ(warnings.size(), 1u);
+}
+
+TEST(Dns, ReadsResolvConf) {
+  const auto dns = parse_resolv_conf("search a.example. b.example .\nnameserver 1.1.1.1 # x\n");
+  EXPECT_THAT(dns.searches, ElementsAre("a.example", "b.example", "."));
+  EXPECT_THAT(dns.servers, ElementsAre("1.1.1.1"));
+}
+
+TEST(Names, AFullHostNameMustFitTheKernel) {
+  Pod pod = make_pod();
+  pod.spec.subdomain = "sub";
+  pod.spec.hostname = std::string(40, 'h');
+  EXPECT_TRUE(check_host_name(pod, "cluster.local").ok());
+  pod.spec.set_hostname_as_fqdn = true;
+  EXPECT_THAT(check_host_name(pod, "cluster.local").message(),
+              testing::HasSubstr("is too long (64 characters is the max, 67 characters requested)"));
+  pod.spec.hostname = "h";
+  EXPECT_TRUE(check_host_name(pod, "cluster.local").ok());
+  EXPECT_EQ(make_sandbox_config(pod, 0, {}).hostname, "h.sub.shop.svc.");
 }
 
 TEST(ContainerConfig, SecurityContextsMerge) {

@@ -115,7 +115,7 @@ Status make_dirs_beneath(int root, const std::string& path) {
   }
 }
 
-cri::MountPropagation propagation(const std::optional<std::string>& mode) {
+cri::MountPropagation propagation(const Box<std::string>& mode) {
   if (mode == "HostToContainer") return cri::MountPropagation::kHostToContainer;
   if (mode == "Bidirectional") return cri::MountPropagation::kBidirectional;
   return cri::MountPropagation::kPrivate;

@@ -28,7 +28,7 @@ std::shared_ptr<const Tally> tally_repelling(const PodInfo& pod, const Cache& ca
     rule.scope = Tally::Scope::kPodsWithRequiredAntiAffinity;
     rule.weigh = [object = pod.pod, &cache](const PodInfo& other, const Tally::Add& add) {
       const Labels* labels = cache.namespace_labels(object->metadata.namespace_);
-      for (const AffinityTerm& term : other.required_anti_affinity) {
+      for (const AffinityTerm& term : other.required_anti_affinity()) {
         if (term.matches(*object, labels)) add(term.topology_key(), 1);
       }
     };
@@ -40,7 +40,7 @@ std::shared_ptr<const Tally> tally_repelling(const PodInfo& pod, const Cache& ca
 std::shared_ptr<const Tally> tally_wanted(const PodInfo& pod, const Cache& cache) {
   return cache.tally("wanted\n" + pod.affinity_key(), [&] {
     Tally::Rule rule;
-    rule.weigh = [terms = pod.required_affinity, &cache](const PodInfo& other, const Tally::Add& add) {
+    rule.weigh = [terms = pod.required_affinity(), &cache](const PodInfo& other, const Tally::Add& add) {
       if (!matches_all(terms, *other.pod, namespace_of(other, cache))) return;
       for (const AffinityTerm& term : terms) add(term.topology_key(), 1);
     };
@@ -52,7 +52,7 @@ std::shared_ptr<const Tally> tally_wanted(const PodInfo& pod, const Cache& cache
 std::shared_ptr<const Tally> tally_unwanted(const PodInfo& pod, const Cache& cache) {
   return cache.tally("unwanted\n" + pod.affinity_key(), [&] {
     Tally::Rule rule;
-    rule.weigh = [terms = pod.required_anti_affinity, &cache](const PodInfo& other, const Tally::Add& add) {
+    rule.weigh = [terms = pod.required_anti_affinity(), &cache](const PodInfo& other, const Tally::Add& add) {
       for (const AffinityTerm& term : terms) {
         if (term.matches(*other.pod, namespace_of(other, cache))) add(term.topology_key(), 1);
       }
@@ -65,10 +65,10 @@ class Filter final : public NodeFilter {
  public:
   Filter(const PodInfo& pod, const Cache& cache) : pod_(pod), own_namespace_(namespace_of(pod, cache)) {
     if (!cache.nodes_with_anti_affinity().empty()) repelling_.emplace(tally_repelling(pod, cache));
-    if (!pod.required_affinity.empty()) wanted_.emplace(tally_wanted(pod, cache));
-    if (!pod.required_anti_affinity.empty()) unwanted_.emplace(tally_unwanted(pod, cache));
-    for (const AffinityTerm& term : pod.required_affinity) wanted_at_.push_back(&cache.topology(term.topology_key()));
-    for (const AffinityTerm& term : pod.required_anti_affinity) {
+    if (!pod.required_affinity().empty()) wanted_.emplace(tally_wanted(pod, cache));
+    if (!pod.required_anti_affinity().empty()) unwanted_.emplace(tally_unwanted(pod, cache));
+    for (const AffinityTerm& term : pod.required_affinity()) wanted_at_.push_back(&cache.topology(term.topology_key()));
+    for (const AffinityTerm& term : pod.required_anti_affinity()) {
       unwanted_at_.push_back(&cache.topology(term.topology_key()));
     }
   }
@@ -111,7 +111,7 @@ class Filter final : public NodeFilter {
     }
     if (others_there) return true;
     // The first of a group that wants to be together has nobody to join.
-    return wanted_->total() == 0 && matches_all(pod_.required_affinity, *pod_.pod, own_namespace_);
+    return wanted_->total() == 0 && matches_all(pod_.required_affinity(), *pod_.pod, own_namespace_);
   }
 
   const PodInfo& pod_;
@@ -148,7 +148,7 @@ class InterPodAffinity final : public Plugin {
   uint32_t points() const override { return point_bit(Point::kFilter) | point_bit(Point::kScore); }
 
   FilterPlan plan_filter(const PodInfo& pod, const Cache& cache) const override {
-    const bool own = !pod.required_affinity.empty() || !pod.required_anti_affinity.empty();
+    const bool own = !pod.required_affinity().empty() || !pod.required_anti_affinity().empty();
     if (!own && cache.nodes_with_anti_affinity().empty()) return {};
     auto filter = std::make_unique<Filter>(pod, cache);
     if (!filter->useful()) return {};
@@ -157,7 +157,7 @@ class InterPodAffinity final : public Plugin {
 
   std::unique_ptr<NodeScorer> plan_score(const PodInfo& pod, const Cache& cache,
                                          std::span<const NodeInfo* const>) const override {
-    const bool own = !pod.preferred_affinity.empty() || !pod.preferred_anti_affinity.empty();
+    const bool own = !pod.preferred_affinity().empty() || !pod.preferred_anti_affinity().empty();
     if (!own && (args_.ignore_preferred_terms_of_existing_pods || cache.nodes_with_affinity().empty())) return nullptr;
     auto weights = weigh(pod, cache, own);
     if (weights->all().empty()) return nullptr;
@@ -173,21 +173,21 @@ class InterPodAffinity final : public Plugin {
     if (!change.pod) return node_may_help(pod, change);
     const PodInfo& other = *change.pod;
     const Labels* labels = namespace_of(other, cache);
-    if (change.kinds & kPodAssigned) return matches_all(pod.required_affinity, *other.pod, labels);
+    if (change.kinds & kPodAssigned) return matches_all(pod.required_affinity(), *other.pod, labels);
     if (change.kinds & kPodRelabelled) {
       if (!change.pod_before) return true;
       const api::corev1::Pod& before = *change.pod_before->pod;
       const Labels* own = namespace_of(pod, cache);
-      const bool repelled = matches_any(change.pod_before->required_anti_affinity, *pod.pod, own) &&
-                            !matches_any(other.required_anti_affinity, *pod.pod, own);
+      const bool repelled = matches_any(change.pod_before->required_anti_affinity(), *pod.pod, own) &&
+                            !matches_any(other.required_anti_affinity(), *pod.pod, own);
       return repelled ||
-             (!matches_all(pod.required_affinity, before, labels) &&
-              matches_all(pod.required_affinity, *other.pod, labels)) ||
-             (matches_any(pod.required_anti_affinity, before, labels) &&
-              !matches_any(pod.required_anti_affinity, *other.pod, labels));
+             (!matches_all(pod.required_affinity(), before, labels) &&
+              matches_all(pod.required_affinity(), *other.pod, labels)) ||
+             (matches_any(pod.required_anti_affinity(), before, labels) &&
+              !matches_any(pod.required_anti_affinity(), *other.pod, labels));
     }
-    return matches_any(pod.required_anti_affinity, *other.pod, labels) ||
-           matches_any(other.required_anti_affinity, *pod.pod, namespace_of(pod, cache));
+    return matches_any(pod.required_anti_affinity(), *other.pod, labels) ||
+           matches_any(other.required_anti_affinity(), *pod.pod, namespace_of(pod, cache));
   }
 
  private:
@@ -197,7 +197,7 @@ class InterPodAffinity final : public Plugin {
       const auto found = node.metadata.labels.find(key);
       return found == node.metadata.labels.end() ? std::string() : found->second;
     };
-    if (!std::ranges::all_of(pod.required_affinity, [&](const AffinityTerm& term) {
+    if (!std::ranges::all_of(pod.required_affinity(), [&](const AffinityTerm& term) {
           return change.node->metadata.labels.contains(term.topology_key());
         })) {
       return false;
@@ -207,8 +207,8 @@ class InterPodAffinity final : public Plugin {
       return value(*change.node_before, term.topology_key()) != value(*change.node, term.topology_key());
     };
     // Without own terms it is others that keep the pod away: by any topology.
-    if (pod.required_affinity.empty() && pod.required_anti_affinity.empty()) return true;
-    return std::ranges::any_of(pod.required_affinity, moved) || std::ranges::any_of(pod.required_anti_affinity, moved);
+    if (pod.required_affinity().empty() && pod.required_anti_affinity().empty()) return true;
+    return std::ranges::any_of(pod.required_affinity(), moved) || std::ranges::any_of(pod.required_anti_affinity(), moved);
   }
 
   /// What draws the pod to domains, or keeps it away: its own preferences and those of the pods that are there.
@@ -218,7 +218,7 @@ class InterPodAffinity final : public Plugin {
     return cache.tally(key, [&] {
       Tally::Rule rule;
       rule.scope = own ? Tally::Scope::kAllPods : Tally::Scope::kPodsWithAffinity;
-      rule.weigh = [object = pod.pod, towards = pod.preferred_affinity, away = pod.preferred_anti_affinity,
+      rule.weigh = [object = pod.pod, towards = pod.preferred_affinity(), away = pod.preferred_anti_affinity(),
                     hard = int64_t{args_.hard_pod_affinity_weight},
                     &cache](const PodInfo& other, const Tally::Add& add) {
         const Labels* labels = namespace_of(other, cache);
@@ -229,13 +229,13 @@ class InterPodAffinity final : public Plugin {
         for (const AffinityTerm& term : away) {
           if (term.matches(*other.pod, labels)) add(term.topology_key(), -term.weight());
         }
-        for (const AffinityTerm& term : other.required_affinity) {
+        for (const AffinityTerm& term : other.required_affinity()) {
           if (hard != 0 && term.matches(*object, own_labels)) add(term.topology_key(), hard);
         }
-        for (const AffinityTerm& term : other.preferred_affinity) {
+        for (const AffinityTerm& term : other.preferred_affinity()) {
           if (term.matches(*object, own_labels)) add(term.topology_key(), term.weight());
         }
-        for (const AffinityTerm& term : other.preferred_anti_affinity) {
+        for (const AffinityTerm& term : other.preferred_anti_affinity()) {
           if (term.matches(*object, own_labels)) add(term.topology_key(), -term.weight());
         }
       };
