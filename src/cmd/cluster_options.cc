@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "cmd/node_network.h"
+#include "linux/ip_address.h"
 #include "linux/own_addresses.h"
 #include "linux/route.h"
 
@@ -67,6 +68,27 @@ Status check_addresses(const std::vector<std::string>& addresses) {
   return addresses.empty() ? Status::bad_request("flag --node-ip: no address") : Status();
 }
 
+/// A range that is smaller than a node's size is one node's whole range, as a /28 or the like is chosen for.
+Status check_pod_ranges(ClusterOptions& options) {
+  int families[2] = {0, 0};
+  for (const std::string& text : split_list(options.cluster_cidr)) {
+    const auto range = linux::IpPrefix::parse(text);
+    if (!range || range->masked() != *range || range->length < 8 || range->length > range->address.bits() - 2) {
+      return Status::bad_request(fmt::format("\"{}\" is no network such as 10.244.0.0/16", text));
+    }
+    const bool ipv6 = range->address.is_ipv6();
+    if (++families[ipv6 ? 1 : 0] > 1) {
+      return Status::bad_request("flag --cluster-cidr: one range of each family at most");
+    }
+    int& mask = ipv6 ? options.node_cidr_mask_size_ipv6 : options.node_cidr_mask_size;
+    mask = std::max<int>(mask, range->length);
+    if (mask > range->address.bits() - 2) {
+      return Status::bad_request(fmt::format("a node's range of pod addresses cannot be as small as /{}", mask));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 FlagSet node_flags(std::string usage, ClusterOptions& options) {
@@ -81,6 +103,9 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
             "the node shows that it lives four times in this time");
   flags.add("container-runtime-endpoint", &options.container_runtime_endpoint,
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
+  flags.add("network", &options.network,
+            "how pods of different machines reach each other: vxlan, host-gw, the path of a flannel net-conf.json, or "
+            "none: a network plugin that is configured in /etc/cni/net.d (default: vxlan, or as the cluster has it)");
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
   flags.add("sandbox-image", &options.sandbox_image, "image that holds a pod's namespaces");
   flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
@@ -99,7 +124,11 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
             "more names and addresses by which clients reach the API server");
   flags.add("no-node", &options.no_node, "control plane only: start no containers");
   flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
-  flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods");
+  flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods; with a comma an IPv4 and an IPv6 range");
+  flags.add("allocate-node-cidrs", &options.allocate_node_cidrs, "give every node a range of pod addresses");
+  flags.add("node-cidr-mask-size", &options.node_cidr_mask_size, "size of a node's range of IPv4 addresses");
+  flags.add("node-cidr-mask-size-ipv4", &options.node_cidr_mask_size, "the same");
+  flags.add("node-cidr-mask-size-ipv6", &options.node_cidr_mask_size_ipv6, "size of a node's range of IPv6 addresses");
   flags.add("service-cluster-ip-range", &options.service_cidr, "addresses of services");
   flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
@@ -126,7 +155,7 @@ Status complete(ClusterOptions& options) {
   if (options.node_lease_duration_seconds < 1) {
     return Status::bad_request("flag --node-lease-duration-seconds: at least 1");
   }
-  TRY(node_pod_cidr(options.cluster_cidr).status());
+  TRY(check_pod_ranges(options));
   TRY(first_address(options.service_cidr).status());
   return parse_mirrors(options.registry_mirrors).status();
 }
@@ -145,9 +174,14 @@ std::string ClusterOptions::cgroup_root() const {
   return data_dir == ClusterOptions().data_dir ? "" : "/" + bridge_name(network_folder());
 }
 
-Result<std::string> node_pod_cidr(const std::string& cluster_cidr) {
-  TRY_ASSIGN(Ipv4Network network, parse_network(cluster_cidr));
-  return fmt::format("{}/{}", address_text(network.address), std::max(network.length, 24));
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
 }
 
 Result<std::string> first_address(const std::string& cidr) {
@@ -156,10 +190,11 @@ Result<std::string> first_address(const std::string& cidr) {
 }
 
 bool in_network(const std::string& cidr, const std::string& address) {
-  auto network = parse_network(cidr);
-  in_addr binary{};
-  if (!network.ok() || ::inet_pton(AF_INET, address.c_str(), &binary) != 1) return false;
-  return ((ntohl(binary.s_addr) ^ network->address) >> (32 - network->length)) == 0;
+  const auto binary = linux::IpAddress::parse(address);
+  return binary && std::ranges::any_of(split_list(cidr), [&](const std::string& each) {
+           const auto network = linux::IpPrefix::parse(each);
+           return network && network->contains(*binary);
+         });
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors) {

@@ -22,7 +22,13 @@ struct ClusterOptions {
   bool no_node = false;
   bool stop_pods = false;
   std::vector<std::string> controllers = {"*"};
-  std::string cluster_cidr = "10.244.0.0/16";
+  /// How pods of different machines reach each other: "vxlan", "host-gw", "none" (a CNI configuration of somebody
+  /// else's), or the path of a flannel net-conf.json. Empty: as the cluster says that this machine has joined.
+  std::string network;
+  std::string cluster_cidr = "10.244.0.0/16";  ///< One range, or an IPv4 and an IPv6 one with a comma between them.
+  bool allocate_node_cidrs = true;
+  int node_cidr_mask_size = 24;
+  int node_cidr_mask_size_ipv6 = 64;
   std::string service_cidr = "10.96.0.0/16";
   std::string container_runtime_endpoint;
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
@@ -45,6 +51,8 @@ struct ClusterOptions {
   std::string pki_folder() const { return data_dir + "/pki"; }
   std::string containerd_folder() const { return data_dir + "/containerd"; }
   std::string network_folder() const { return data_dir + "/cni"; }
+  /// Where the container runtime looks for the network's configuration.
+  std::string cni_config_folder() const { return network == "none" ? "/etc/cni/net.d" : network_folder() + "/conf"; }
   std::string kubelet_folder() const { return data_dir + "/kubelet"; }
   /// Of the directories that claims of the class local-path get.
   std::string local_path_folder() const { return data_dir + "/volumes"; }
@@ -62,8 +70,8 @@ FlagSet node_flags(std::string usage, ClusterOptions& options);
 /// Makes paths absolute, fills in names and addresses, and checks what can be checked early.
 Status complete(ClusterOptions& options);
 
-/// The first /24 of the cluster's pod range: the pods of this node.
-Result<std::string> node_pod_cidr(const std::string& cluster_cidr);
+/// The parts of "a,b".
+std::vector<std::string> split_list(const std::string& text);
 
 /// The address of the service default/kubernetes: the first of the service range.
 Result<std::string> first_address(const std::string& cidr);

@@ -28,6 +28,7 @@ int apiserver(const std::vector<std::string>& words);
 int controller_manager(const std::vector<std::string>& words);
 int scheduler(const std::vector<std::string>& words);
 int kubelet(const std::vector<std::string>& words);
+int overlay(const std::vector<std::string>& words);
 
 /// `trireme simulate`: clusters on a virtual clock. 1: something was not as it must be; 2: the flags were wrong.
 int simulate(const std::vector<std::string>& words);

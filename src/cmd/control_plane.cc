@@ -107,8 +107,10 @@ class InProcessControlPlane final : public ControlPlane {
                                            std::make_shared<client::EventBroadcaster>(client::Client(raw), clock_),
                                            clock_,
                                            {}};
-    context.options.allocate_node_cidrs = true;
-    context.options.cluster_cidrs = {options_.cluster_cidr};
+    context.options.allocate_node_cidrs = options_.allocate_node_cidrs;
+    context.options.cluster_cidrs = split_list(options_.cluster_cidr);
+    context.options.node_cidr_mask_size_ipv4 = options_.node_cidr_mask_size;
+    context.options.node_cidr_mask_size_ipv6 = options_.node_cidr_mask_size_ipv6;
     context.options.node_monitor_grace_period = options_.node_monitor_grace_period;
     context.options.cluster_signing_duration = options_.cluster_signing_duration;
     context.options.root_ca_pem = authority_.certificate_pem;

@@ -35,6 +35,7 @@ constexpr Command kCommands[] = {
     {"controller-manager", "the controllers alone", controller_manager},
     {"scheduler", "the scheduler alone", scheduler},
     {"kubelet", "the node's agent alone", kubelet},
+    {"overlay", "the network between nodes alone, with flanneld's flags", overlay},
     {"simulate", "whole clusters on a virtual clock, with failures, repeatable by their seed", simulate},
     {"kubecfg", "the command line of 2014", kubecfg::run},
     {"version", "print the version", version},

@@ -8,18 +8,20 @@
 #include "api/types/corev1.h"
 #include "base/log.h"
 #include "client/client.h"
+#include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
 #include "cmd/node_network.h"
+#include "cmd/node_overlay.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
 #include "linux/own_addresses.h"
+#include "overlay/overlay.h"
 
 namespace trireme::cmd {
 namespace {
 
 constexpr auto kContainerdTimeout = std::chrono::seconds(30);
-constexpr auto kPodCidrTimeout = std::chrono::seconds(60);
 constexpr auto kReadyPoll = std::chrono::milliseconds(10);
 
 bool is_ready(const api::corev1::Node& node) {
@@ -35,14 +37,7 @@ Node::Node(const ClusterOptions& options, std::shared_ptr<Clock> clock) : option
 
 Node::~Node() = default;
 
-Status Node::prepare_network(const std::string& pod_cidr) {
-  NodeNetworkOptions network;
-  network.folder = options_.network_folder();
-  network.cluster_cidr = options_.cluster_cidr;
-  network.service_cidr = options_.service_cidr;
-  network.pod_cidr = pod_cidr;
-  return set_up_node_network(network);
-}
+Status Node::prepare_network() { return set_up_node_network(node_network_options(options_)); }
 
 Status Node::prepare_runtime() {
   endpoint_ = options_.container_runtime_endpoint;
@@ -50,7 +45,7 @@ Status Node::prepare_runtime() {
 
   ContainerdOptions containerd;
   containerd.folder = options_.containerd_folder();
-  containerd.cni_config_folder = options_.network_folder() + "/conf";
+  containerd.cni_config_folder = options_.cni_config_folder();
   TRY_ASSIGN(containerd.cni_program_folder, cni_program_folder());
   containerd.sandbox_image = options_.sandbox_image;
   TRY_ASSIGN(containerd.registry_mirrors, parse_mirrors(options_.registry_mirrors));
@@ -95,26 +90,16 @@ Status Node::start(const NodeIdentity& identity) {
   kubelet.tls_private_key_file = identity.serving_key_file;
   kubelet.client_ca_file = identity.client_ca_file;
   client_ = std::make_shared<client::RawClient>(identity.transport, "kubelet");
+  informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
+  TRY_ASSIGN(overlay_, start_node_overlay(options_, client_, *informers_, clock_));
+  informers_->start();
   TRY_ASSIGN(kubelet_, kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr}));
-  if (!identity.joined) return {};
-  TRY_ASSIGN(const std::string pod_cidr, wait_pod_cidr(kPodCidrTimeout));
-  return prepare_network(pod_cidr);
+  return {};
 }
 
 void Node::set_addresses(const std::vector<std::string>& addresses) {
   if (kubelet_) kubelet_->set_addresses(addresses);
-}
-
-Result<std::string> Node::wait_pod_cidr(Duration timeout) {
-  client::Client client(client_);
-  Duration deadline = clock_->monotonic() + timeout;
-  while (clock_->monotonic() < deadline) {
-    auto node = client.get<api::corev1::Node>("", options_.node_name);
-    if (node.ok() && !node->spec.pod_cidr.empty()) return std::string(node->spec.pod_cidr);
-    std::this_thread::sleep_for(kReadyPoll);
-  }
-  return Status::timeout(
-      fmt::format("node {} got no range of pod addresses from the controller manager", options_.node_name));
+  if (overlay_) overlay_->set_interface({.iface = addresses, .iface_regex = {}, .iface_can_reach = {}});
 }
 
 Status Node::wait_ready(Duration timeout) {
@@ -131,6 +116,8 @@ Status Node::wait_ready(Duration timeout) {
 
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
+  overlay_.reset();
+  if (informers_) informers_->stop();
   if (remove_pods && !endpoint_.empty()) {
     Status removed = remove_all_pods(endpoint_);
     if (!removed.ok()) log::error("Removing the pods failed", {{"error", removed}});

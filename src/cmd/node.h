@@ -10,8 +10,9 @@
 #include "cmd/pki.h"
 
 namespace trireme::client {
+class InformerFactory;
 class RawClient;
-}
+}  // namespace trireme::client
 
 namespace trireme::kubelet {
 class Kubelet;
@@ -19,6 +20,10 @@ class Kubelet;
 
 namespace trireme::net {
 class Transport;
+}
+
+namespace trireme::overlay {
+class Overlay;
 }
 
 namespace trireme::cmd {
@@ -33,7 +38,6 @@ struct NodeIdentity {
   std::string serving_certificate_file;
   std::string serving_key_file;
   std::string client_ca_file;
-  bool joined = false;  ///< The control plane is another process, which gives the node its range of pod addresses.
 };
 
 /// The identity of the node in the control plane's own process.
@@ -45,9 +49,10 @@ class Node {
   Node(const ClusterOptions& options, std::shared_ptr<Clock> clock);
   ~Node();
 
-  /// What needs no control plane: containerd, and the network where this machine is the whole cluster.
+  /// What needs no control plane: containerd, and what the kernel must do for pods. The network when the ranges of
+  /// addresses are known.
   Status prepare_runtime();
-  Status prepare_network(const std::string& pod_cidr);
+  Status prepare_network();
   Status start(const NodeIdentity& identity);
   /// The node's addresses have changed.
   void set_addresses(const std::vector<std::string>& addresses);
@@ -57,13 +62,13 @@ class Node {
   void stop(bool remove_pods);
 
  private:
-  Result<std::string> wait_pod_cidr(Duration timeout);
-
   const ClusterOptions& options_;
   std::shared_ptr<Clock> clock_;
   std::unique_ptr<Containerd> containerd_;  ///< Null with --container-runtime-endpoint.
   std::string endpoint_;
   std::shared_ptr<client::RawClient> client_;
+  std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
+  std::unique_ptr<overlay::Overlay> overlay_;           ///< Null with --network=none.
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 

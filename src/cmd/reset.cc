@@ -7,6 +7,7 @@
 #include "cmd/membership.h"
 #include "cmd/node.h"
 #include "cmd/node_network.h"
+#include "cmd/node_overlay.h"
 #include "cmd/progress.h"
 #include "linux/cgroup.h"
 #include "linux/file.h"
@@ -23,7 +24,7 @@ Status remove_pods(const ClusterOptions& options) {
   if (!linux::exists(options.containerd_folder() + "/root")) return {};
   ContainerdOptions containerd_options;
   containerd_options.folder = options.containerd_folder();
-  containerd_options.cni_config_folder = options.network_folder() + "/conf";
+  containerd_options.cni_config_folder = node_cni_folder(options);
   TRY_ASSIGN(containerd_options.cni_program_folder, cni_program_folder());
   TRY_ASSIGN(auto containerd, Containerd::start(containerd_options));
   Status status = containerd->wait_ready(kContainerdTimeout);
@@ -68,16 +69,16 @@ Status run(const ClusterOptions& options) {
     end_leftovers(options, cgroups, cgroup);
     return cgroups.remove(cgroup);
   }));
-  NodeNetworkOptions network;
-  network.folder = options.network_folder();
-  network.cluster_cidr = options.cluster_cidr;
-  network.service_cidr = options.service_cidr;
+  ClusterOptions joined = options;
   if (auto membership = read_membership(options.membership_file()); membership.ok()) {
-    network.cluster_cidr = membership->facts.cluster_cidr;
-    network.service_cidr = membership->facts.service_cidr;
+    joined.cluster_cidr = membership->facts.cluster_cidr;
+    joined.service_cidr = membership->facts.service_cidr;
   }
-  if (linux::exists(network.folder)) {
-    TRY(step("network", [&] { return remove_node_network(network); }));
+  if (linux::exists(options.network_folder())) {
+    TRY(step("network", [&]() -> Status {
+      TRY(remove_node_overlay(options));
+      return remove_node_network(node_network_options(joined));
+    }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));

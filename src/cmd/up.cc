@@ -14,6 +14,7 @@
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
 #include "cmd/node.h"
+#include "cmd/node_overlay.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
 #include "cmd/stop_signals.h"
@@ -41,8 +42,7 @@ class Cluster {
     if (!options_.no_node) {
       node_ = std::make_unique<Node>(options_, clock_);
       node_prepared = std::async(std::launch::async, [&]() -> Status {
-        TRY_ASSIGN(const std::string pod_cidr, node_pod_cidr(options_.cluster_cidr));
-        TRY(node_->prepare_network(pod_cidr));
+        TRY(node_->prepare_network());
         return node_->prepare_runtime();
       });
     }
@@ -110,7 +110,9 @@ class Cluster {
   }
 
   Status open_to_others() {
-    return join::open_cluster(admin(), cluster_address(), {options_.cluster_cidr, options_.service_cidr});
+    join::ClusterFacts facts{options_.cluster_cidr, options_.service_cidr};
+    TRY_ASSIGN(facts.network, network_fact(options_));
+    return join::open_cluster(admin(), cluster_address(), facts);
   }
 
   Status follow_addresses() {

@@ -172,11 +172,13 @@ ConfigMap facts_map(const ClusterFacts& facts) {
   map.data["clusterCIDR"] = facts.cluster_cidr;
   map.data["serviceCIDR"] = facts.service_cidr;
   map.data["clusterDomain"] = facts.cluster_domain;
+  map.data["network"] = facts.network;
   return map;
 }
 
 ClusterFacts read_facts(const ConfigMap& map) {
-  return {map.data.get("clusterCIDR"), map.data.get("serviceCIDR"), map.data.get("clusterDomain")};
+  return {map.data.get("clusterCIDR"), map.data.get("serviceCIDR"), map.data.get("clusterDomain"),
+          map.data.get("network")};
 }
 
 Status open_cluster(client::Client client, const ClusterAddress& address, const ClusterFacts& facts) {
