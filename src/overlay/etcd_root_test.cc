@@ -71,7 +71,7 @@ class EtcdRootTest : public testing::Test {
   }
   void TearDown() override {
     if (etcd_) etcd_->terminate(seconds(2));
-    if (!folder_.empty()) EXPECT_TRUE(linux::remove_tree(folder_).ok());
+    EXPECT_TRUE(folder_.empty() || linux::remove_tree(folder_).ok());
   }
 
   static bool eventually(const std::function<bool()>& holds) {
