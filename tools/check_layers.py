@@ -29,6 +29,7 @@ LAYERS = {
     "overlay": {"client", "linux", "api", "net"},
     "policy": {"client", "linux", "api"},
     "dns": {"client", "net", "api"},
+    "ingress": {"client", "linux", "net", "api"},
     "join": {"client", "linux", "net", "api"},
     "kubecfg": {"client", "api", "net"},
     "simulator": {"api", "net", "store", "client", "apiserver", "controllers", "scheduler"},

@@ -12,8 +12,9 @@ BUILD=(g++ cmake ninja-build ccache mold pkg-config git python3 protobuf-compile
   libhowardhinnant-date-dev tzdata zlib1g-dev libgtest-dev libgmock-dev libbenchmark-dev)
 # Beast and Asio; the first of these that the release has.
 BUILD_ANY=(libboost1.83-dev libboost1.81-dev)
-RUN=(tzdata runc containernetworking-plugins iproute2 nftables iptables ca-certificates umoci skopeo curl redis-tools)
-TEST=(python3-kubernetes procps jq busybox-static conntrack etcd-server)
+RUN=(tzdata runc containernetworking-plugins iproute2 nftables iptables ca-certificates umoci skopeo curl redis-tools
+  nginx-light)
+TEST=(python3-kubernetes procps jq busybox-static bind9-dnsutils conntrack etcd-server)
 
 wanted=()
 for group in "$@"; do

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "base/text.h"
 #include "cmd/node_network.h"
 #include "linux/ip_address.h"
 #include "linux/own_addresses.h"
@@ -71,7 +72,7 @@ Status check_addresses(const std::vector<std::string>& addresses) {
 /// A range that is smaller than a node's size is one node's whole range, as a /28 or the like is chosen for.
 Status check_pod_ranges(ClusterOptions& options) {
   int families[2] = {0, 0};
-  for (const std::string& text : split_list(options.cluster_cidr)) {
+  for (const std::string_view text : split_list(options.cluster_cidr)) {
     const auto range = linux::IpPrefix::parse(text);
     if (!range || range->masked() != *range || range->length < 8 || range->length > range->address.bits() - 2) {
       return Status::bad_request(fmt::format("\"{}\" is no network such as 10.244.0.0/16", text));
@@ -108,6 +109,14 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
             "none: a network plugin that is configured in /etc/cni/net.d (default: vxlan, or as the cluster has it)");
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
   flags.add("sandbox-image", &options.sandbox_image, "image that holds a pod's namespaces");
+  flags.add("cluster-dns", &options.cluster_dns,
+            "addresses of the cluster's DNS server (default: the tenth of the services); none: no DNS server");
+  flags.add("cluster-domain", &options.cluster_domain, "domain of the cluster's names");
+  flags.add("resolv-conf", &options.resolv_conf,
+            "file that names the DNS servers for names outside the cluster; pods with dnsPolicy Default get it, too");
+  flags.add("dns-upstream", &options.dns_upstreams, "ask these DNS servers instead of --resolv-conf's");
+  flags.add("dns-stub-domain", &options.dns_stub_domains,
+            "DOMAIN=ADDRESS[,ADDRESS]: ask these DNS servers for names of DOMAIN; may be repeated");
   flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
   flags.add("ready-file", &options.ready_file, "create this file when everything is ready");
   flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
@@ -135,6 +144,9 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
             "silence after which a node counts as not ready");
   flags.add("cluster-signing-duration", &options.cluster_signing_duration,
             "longest validity of certificates that are signed on request, such as nodes'");
+  flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
+  flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
+  flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");
   return flags;
 }
 
@@ -152,41 +164,45 @@ Status complete(ClusterOptions& options) {
   if (options.advertise_address.empty()) options.advertise_address = options.node_addresses().front();
   TRY(check_port("https-port", options.https_port));
   TRY(check_port("kubelet-port", options.kubelet_port));
+  TRY(check_port("ingress-http-port", options.ingress_http_port));
+  TRY(check_port("ingress-https-port", options.ingress_https_port));
   if (options.node_lease_duration_seconds < 1) {
     return Status::bad_request("flag --node-lease-duration-seconds: at least 1");
   }
   TRY(check_pod_ranges(options));
   TRY(first_address(options.service_cidr).status());
+  for (const std::string& address : options.dns_addresses()) {
+    if (!linux::IpAddress::parse(address)) {
+      return Status::bad_request(fmt::format("flag --cluster-dns: \"{}\" is no address", address));
+    }
+  }
   return parse_mirrors(options.registry_mirrors).status();
 }
 
 std::vector<std::string> ClusterOptions::node_addresses() const {
-  std::vector<std::string> result;
-  for (size_t start = 0; start < node_ip.size();) {
-    const size_t end = std::min(node_ip.find(',', start), node_ip.size());
-    result.push_back(node_ip.substr(start, end - start));
-    start = end + 1;
-  }
-  return result;
+  const auto parts = split_list(node_ip);
+  return {parts.begin(), parts.end()};
 }
 
 std::string ClusterOptions::cgroup_root() const {
   return data_dir == ClusterOptions().data_dir ? "" : "/" + bridge_name(network_folder());
 }
 
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
 Result<std::string> first_address(const std::string& cidr) {
   TRY_ASSIGN(Ipv4Network network, parse_network(cidr));
   return address_text(network.address + 1);
+}
+
+std::vector<std::string> ClusterOptions::dns_addresses() const {
+  if (cluster_dns == std::vector<std::string>{"none"}) return {};
+  if (!cluster_dns.empty()) return cluster_dns;
+  constexpr uint64_t kTenth = 10;
+  std::vector<std::string> addresses;
+  for (const std::string_view cidr : split_list(service_cidr)) {
+    const auto network = linux::IpPrefix::parse(cidr);
+    if (network) addresses.push_back(network->masked().address.plus(kTenth).to_string());
+  }
+  return addresses;
 }
 
 bool in_network(const std::string& cidr, const std::string& address) {

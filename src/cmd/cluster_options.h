@@ -34,7 +34,15 @@ struct ClusterOptions {
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";
   std::string token_auth_file;
-  std::vector<std::string> extra_names;  ///< More names and addresses in the API server's certificate.
+  bool ingress = false;
+  int ingress_http_port = 80;
+  int ingress_https_port = 443;
+  std::vector<std::string> cluster_dns;  ///< Empty: the tenth of the services; "none": no DNS server.
+  std::string cluster_domain = "cluster.local";
+  std::string resolv_conf = "/etc/resolv.conf";
+  std::vector<std::string> dns_upstreams;
+  std::vector<std::string> dns_stub_domains;  ///< "corp.example=10.0.0.1"
+  std::vector<std::string> extra_names;       ///< More names and addresses in the API server's certificate.
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   Duration cluster_signing_duration = std::chrono::hours(8760);
   /// Other machines may join: the kubelet listens on all addresses, not on the node's alone.
@@ -53,6 +61,10 @@ struct ClusterOptions {
   std::string network_folder() const { return data_dir + "/cni"; }
   /// Where the container runtime looks for the network's configuration.
   std::string cni_config_folder() const { return network == "none" ? "/etc/cni/net.d" : network_folder() + "/conf"; }
+  /// Where the cluster's DNS is served; empty: nowhere.
+  std::vector<std::string> dns_addresses() const;
+  std::string ingress_folder() const { return data_dir + "/ingress"; }
+  std::string dns_folder() const { return data_dir + "/dns"; }
   std::string kubelet_folder() const { return data_dir + "/kubelet"; }
   /// Of the directories that claims of the class local-path get.
   std::string local_path_folder() const { return data_dir + "/volumes"; }
@@ -69,9 +81,6 @@ FlagSet node_flags(std::string usage, ClusterOptions& options);
 
 /// Makes paths absolute, fills in names and addresses, and checks what can be checked early.
 Status complete(ClusterOptions& options);
-
-/// The parts of "a,b".
-std::vector<std::string> split_list(const std::string& text);
 
 /// The address of the service default/kubernetes: the first of the service range.
 Result<std::string> first_address(const std::string& cidr);

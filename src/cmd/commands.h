@@ -29,6 +29,11 @@ int controller_manager(const std::vector<std::string>& words);
 int scheduler(const std::vector<std::string>& words);
 int kubelet(const std::vector<std::string>& words);
 int overlay(const std::vector<std::string>& words);
+int dns(const std::vector<std::string>& words);
+int ingress(const std::vector<std::string>& words);
+
+/// `trireme policy`: the counters of this machine's network policies.
+int policy(const std::vector<std::string>& words);
 
 /// `trireme simulate`: clusters on a virtual clock. 1: something was not as it must be; 2: the flags were wrong.
 int simulate(const std::vector<std::string>& words);

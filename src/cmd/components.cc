@@ -11,6 +11,7 @@
 
 #include "base/flags.h"
 #include "base/log.h"
+#include "client/informer_factory.h"
 #include "client/kubeconfig.h"
 #include "client/leader_election.h"
 #include "cmd/client_kubeconfig.h"
@@ -19,12 +20,16 @@
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
 #include "cmd/leading.h"
+#include "cmd/node_dns.h"
 #include "cmd/pki.h"
+#include "cmd/policy_hooks.h"
 #include "cmd/stop_signals.h"
 #include "controllers/all.h"
 #include "controllers/runtime/flags.h"
 #include "controllers/runtime/manager.h"
+#include "ingress/ingress_controller.h"
 #include "kubelet/kubelet.h"
+#include "kubelet/node/machine.h"
 #include "linux/file.h"
 #include "scheduler/scheduler.h"
 
@@ -109,6 +114,7 @@ Status serve_api(const ClusterOptions& options) {
   TRY(write_client_kubeconfig(pki, options, port, "controller-manager", "system:kube-controller-manager", {}));
   TRY(write_client_kubeconfig(pki, options, port, "scheduler", "system:kube-scheduler", {}));
   TRY(write_client_kubeconfig(pki, options, port, "kubelet", "system:node:" + options.node_name, {"system:nodes"}));
+  TRY(write_client_kubeconfig(pki, options, port, "ingress", "system:trireme-ingress", {}));
   log::info("Serving the API", {{"address", options.bind_address}, {"port", port}, {"kubeconfigs", options.data_dir}});
   if (!options.ready_file.empty()) TRY(linux::write_file(options.ready_file, "", 0644));
   int signal = 0;
@@ -259,6 +265,7 @@ int kubelet(const std::vector<std::string>& words) {
   CommonOptions options;
   FlagSet flags = common_flags("kubelet --kubeconfig FILE [flags]", options);
   trireme::kubelet::KubeletOptions kubelet_options;
+  bool network_policy = true;
   int port = kubelet_options.port;
   flags.add("hostname-override", &kubelet_options.node_name, "name of this node (default: the host's name)");
   flags.add("node-ip", &kubelet_options.node_ip, "addresses of this node");
@@ -269,6 +276,8 @@ int kubelet(const std::vector<std::string>& words) {
   flags.add("container-runtime-endpoint", &kubelet_options.container_runtime_endpoint, "containerd's socket");
   flags.add("cluster-dns", &kubelet_options.cluster_dns, "addresses of the cluster's DNS server");
   flags.add("cluster-domain", &kubelet_options.cluster_domain, "domain of the cluster");
+  flags.add("resolv-conf", &kubelet_options.resolv_conf,
+            "resolver configuration of pods with dnsPolicy Default, and the end of every pod's search path");
   flags.add("max-pods", &kubelet_options.max_pods, "pods that may run here");
   flags.add("cgroup-root", &kubelet_options.cgroup_root, "control group below which kubepods is made");
   flags.add("address", &kubelet_options.address, "address the server listens on");
@@ -277,19 +286,92 @@ int kubelet(const std::vector<std::string>& words) {
   flags.add("tls-private-key-file", &kubelet_options.tls_private_key_file, "its key");
   flags.add("client-ca-file", &kubelet_options.client_ca_file, "authority of the clients' certificates");
   flags.add("register-node", &kubelet_options.register_node, "create the Node object");
+  flags.add("network-policy", &network_policy, "keep network policies in force for this node's pods");
   flags.add("register-with-taints", &kubelet_options.register_with_taints, "taints of a new node: key=value:Effect");
   int code = 0;
   if (!parse(flags, words, options, "kubelet", code)) return code;
   kubelet_options.port = static_cast<uint16_t>(port);
 
+  std::unique_ptr<client::InformerFactory> informers;
+  std::unique_ptr<policy::Enforcer> policies;
   std::unique_ptr<trireme::kubelet::Kubelet> running;
   Status status = run_until_signal([&](std::stop_token) -> Status {
     TRY_ASSIGN(auto raw, connect(options, "kubelet"));
-    TRY_ASSIGN(running, trireme::kubelet::Kubelet::start(std::move(kubelet_options), {raw, real_clock(), nullptr}));
+    trireme::kubelet::NetworkHooks hooks;
+    if (network_policy) {
+      // The name that the kubelet will choose, too.
+      if (kubelet_options.node_name.empty()) {
+        kubelet_options.node_name = trireme::kubelet::read_machine_info().host_name;
+      }
+      informers = std::make_unique<client::InformerFactory>(raw, real_clock());
+      TRY_ASSIGN(policies, policy::Enforcer::start({.node_name = kubelet_options.node_name},
+                                                   {*informers, raw, real_clock(), nullptr}));
+      hooks = policy_hooks(*policies);
+    }
+    TRY_ASSIGN(running, trireme::kubelet::Kubelet::start(std::move(kubelet_options),
+                                                         {raw, real_clock(), nullptr, std::move(hooks)}));
     return {};
   });
   running.reset();
   return status.ok() ? 0 : fail("kubelet", status);
+}
+
+int dns(const std::vector<std::string>& words) {
+  CommonOptions options;
+  FlagSet flags = common_flags("dns --kubeconfig FILE [flags]", options);
+  NodeDnsOptions dns_options;
+  dns_options.folder = "/var/lib/trireme/dns";
+  dns_options.addresses = {"10.96.0.10"};
+  dns_options.ranges = {"10.96.0.0/16", "10.244.0.0/16"};
+  bool remove = false;
+  flags.add("cluster-dns", &dns_options.addresses, "addresses to serve; they are put on the loopback interface");
+  flags.add("cluster-domain", &dns_options.domain, "domain of the cluster");
+  flags.add("reverse-ranges", &dns_options.ranges, "networks of services and pods");
+  flags.add("resolv-conf", &dns_options.resolv_conf, "file that names the servers for all other names");
+  flags.add("dns-upstream", &dns_options.upstreams, "ask these servers instead");
+  flags.add("dns-stub-domain", &dns_options.stub_domains, "DOMAIN=ADDRESS[,ADDRESS]; may be repeated");
+  flags.add("state-dir", &dns_options.folder, "folder that remembers which addresses were put up");
+  flags.add("remove", &remove, "take the addresses away again, and end");
+  int code = 0;
+  if (!parse(flags, words, options, "dns", code)) return code;
+  if (remove) {
+    Status removed = remove_node_dns(dns_options.folder);
+    return removed.ok() ? 0 : fail("dns", removed);
+  }
+  std::unique_ptr<client::InformerFactory> informers;
+  std::unique_ptr<NodeDns> running;
+  Status status = run_until_signal([&](std::stop_token) -> Status {
+    TRY_ASSIGN(auto raw, connect(options, "trireme-dns"));
+    informers = std::make_unique<client::InformerFactory>(raw, real_clock());
+    TRY_ASSIGN(running, NodeDns::start(dns_options, *informers, real_clock()));
+    informers->start();
+    return {};
+  });
+  running.reset();
+  informers.reset();
+  return status.ok() ? 0 : fail("dns", status);
+}
+
+int ingress(const std::vector<std::string>& words) {
+  CommonOptions options;
+  FlagSet flags = common_flags("ingress --kubeconfig FILE [flags]", options);
+  trireme::ingress::IngressOptions ingress_options;
+  ingress_options.folder = "/var/lib/trireme/ingress";
+  flags.add("http-port", &ingress_options.http_port, "port for HTTP");
+  flags.add("https-port", &ingress_options.https_port, "port for HTTPS");
+  flags.add("address", &ingress_options.address, "address to listen on (default: all)");
+  flags.add("publish-address", &ingress_options.published, "addresses for the Ingresses' status");
+  flags.add("state-dir", &ingress_options.folder, "folder of nginx's configuration, certificates and log");
+  int code = 0;
+  if (!parse(flags, words, options, "ingress", code)) return code;
+  std::unique_ptr<trireme::ingress::IngressController> running;
+  Status status = run_until_signal([&](std::stop_token) -> Status {
+    TRY_ASSIGN(auto raw, connect(options, "trireme-ingress"));
+    TRY_ASSIGN(running, trireme::ingress::IngressController::start(ingress_options, {raw, real_clock()}));
+    return {};
+  });
+  running.reset();
+  return status.ok() ? 0 : fail("ingress", status);
 }
 
 }  // namespace trireme::cmd

@@ -14,6 +14,7 @@
 
 #include "apiserver/admission/plugins.h"
 #include "apiserver/api_server.h"
+#include "apiserver/authn/as_server.h"
 #include "apiserver/authn/bearer.h"
 #include "apiserver/authn/bootstrap_token.h"
 #include "apiserver/authn/service_account.h"
@@ -23,6 +24,7 @@
 #include "apiserver/authz/rbac.h"
 #include "apiserver/legacy/handler.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cmd/cluster_options.h"
 #include "controllers/all.h"
 #include "controllers/runtime/manager.h"
@@ -69,13 +71,7 @@ class InProcessControlPlane final : public ControlPlane {
     if (port == 0) {
       TRY_ASSIGN(port, free_port(options_.bind_address));
     }
-    TRY(ensure_server_certificate(options_, pki));
-    TRY_ASSIGN(kubelet_client_, pki.ensure({.name = "apiserver-kubelet-client",
-                                            .common_name = "kube-apiserver-kubelet-client",
-                                            .organizations = {},
-                                            .use = net::CertificateUse::kClient,
-                                            .dns_names = {},
-                                            .ip_addresses = {}}));
+    TRY(renew_certificates(pki));
     TRY(create_server(pki, port));
 
     net::ServerOptions server_options;
@@ -85,6 +81,19 @@ class InProcessControlPlane final : public ControlPlane {
         net::TlsServerOptions{pki.path("apiserver.crt"), pki.path("apiserver.key"), pki.path("ca.crt")};
     TRY_ASSIGN(listener_, net::Server::start(std::move(server_options), *api_));
     background_ = std::jthread([this](std::stop_token stop) { run_background(stop); });
+    return {};
+  }
+
+  Status renew_certificates(Pki& pki) override {
+    TRY(ensure_server_certificate(options_, pki));
+    TRY_ASSIGN(net::CertifiedKey pair, pki.ensure({.name = "apiserver-kubelet-client",
+                                                   .common_name = "kube-apiserver-kubelet-client",
+                                                   .organizations = {},
+                                                   .use = net::CertificateUse::kClient,
+                                                   .dns_names = {},
+                                                   .ip_addresses = {}}));
+    const std::lock_guard lock(components_mutex_);
+    kubelet_client_ = std::move(pair);
     return {};
   }
 
@@ -108,7 +117,9 @@ class InProcessControlPlane final : public ControlPlane {
                                            clock_,
                                            {}};
     context.options.allocate_node_cidrs = options_.allocate_node_cidrs;
-    context.options.cluster_cidrs = split_list(options_.cluster_cidr);
+    for (const std::string_view range : split_list(options_.cluster_cidr)) {
+      context.options.cluster_cidrs.emplace_back(range);
+    }
     context.options.node_cidr_mask_size_ipv4 = options_.node_cidr_mask_size;
     context.options.node_cidr_mask_size_ipv6 = options_.node_cidr_mask_size_ipv6;
     context.options.node_monitor_grace_period = options_.node_monitor_grace_period;
@@ -167,6 +178,7 @@ class InProcessControlPlane final : public ControlPlane {
     apiserver::authn::ServiceAccountOptions tokens;
     tokens.signing_key_pem = pki.service_account_key_pem();
     tokens.clock = clock_;
+    tokens.label_secret = [this](const auto&... words) { return apiserver::authn::label_secret(*api_, words...); };
 
     apiserver::Options server;
     server.store = store_;
@@ -195,8 +207,11 @@ class InProcessControlPlane final : public ControlPlane {
       net::HttpTransportOptions transport_options;
       transport_options.base_url = base_url;
       transport_options.tls.ca_pem = authority_.certificate_pem;
-      transport_options.tls.certificate_pem = kubelet_client_.certificate_pem;
-      transport_options.tls.key_pem = kubelet_client_.key_pem;
+      {
+        const std::lock_guard lock(components_mutex_);
+        transport_options.tls.certificate_pem = kubelet_client_.certificate_pem;
+        transport_options.tls.key_pem = kubelet_client_.key_pem;
+      }
       return net::http_transport(std::move(transport_options));
     };
     TRY_ASSIGN(api_, apiserver::ApiServer::create(std::move(server)));
@@ -214,8 +229,10 @@ class InProcessControlPlane final : public ControlPlane {
     return {};
   }
 
-  /// The default roles first, then compaction now and then.
+  /// What other servers must know and the default roles first, then compaction now and then.
   void run_background(std::stop_token stop) {
+    const Status published = apiserver::authn::publish_client_authority(*api_, authority_.certificate_pem);
+    if (!published.ok()) log::warning("The authority of client certificates is not published", {{"error", published}});
     Status status = apiserver::authz::reconcile_bootstrap_policy(*api_, stop);
     while (!status.ok() && !stop.stop_requested()) {
       log::error("Writing the default roles failed; trying again", {{"error", status}});
@@ -225,8 +242,10 @@ class InProcessControlPlane final : public ControlPlane {
     roles_ready_ = status.ok();
     roles_settled_ = true;
     roles_settled_.notify_all();
+    track_tokens();
     store::Revision previous = 0;
     while (clock_->sleep_for(kCompactionInterval, stop)) {
+      track_tokens();
       auto revision = store_->current_revision();
       if (!revision.ok()) continue;
       // What was current one interval ago: clients that read slower than that start again.
@@ -242,6 +261,11 @@ class InProcessControlPlane final : public ControlPlane {
     }
   }
 
+  void track_tokens() {
+    const Status kept = apiserver::authn::keep_token_tracking(*api_, clock_->now());
+    if (!kept.ok()) log::warning("Since when tokens are tracked could not be noted", {{"error", kept}});
+  }
+
   const ClusterOptions& options_;
   std::shared_ptr<Clock> clock_;
   net::CertifiedKey authority_;
@@ -251,7 +275,7 @@ class InProcessControlPlane final : public ControlPlane {
   std::shared_ptr<apiserver::Caches> caches_;
   std::unique_ptr<apiserver::ApiServer> api_;
   std::unique_ptr<net::Server> listener_;
-  std::mutex components_mutex_;  ///< What /metrics reads on a server's thread.
+  std::mutex components_mutex_;  ///< What a server's threads read: the components (/metrics), kubelet_client_.
   std::unique_ptr<controllers::Manager> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::atomic<bool> roles_ready_ = false;

@@ -29,6 +29,8 @@ class ControlPlane {
   /// Calls of a component in this process that proves itself as a client certificate's subject would.
   virtual std::shared_ptr<net::Transport> transport(std::string common_name,
                                                     std::vector<std::string> organizations = {}) = 0;
+  /// Makes certificates anew whose time is nearly over; connections from then on use them.
+  virtual Status renew_certificates(Pki& pki) = 0;
   virtual Status start_controllers() = 0;
   virtual Status start_scheduler() = 0;
   /// Components first, then the server, then the store.

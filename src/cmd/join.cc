@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "client/client.h"
 #include "cmd/address_watcher.h"
 #include "cmd/cluster_options.h"
@@ -171,6 +172,11 @@ class JoinedNode {
     options_.node.cluster_cidr = membership_.facts.cluster_cidr;
     options_.node.service_cidr = membership_.facts.service_cidr;
     if (options_.node.network.empty()) options_.node.network = membership_.facts.network;
+    options_.node.cluster_domain = membership_.facts.cluster_domain;
+    const std::string& dns = membership_.facts.cluster_dns;
+    if (options_.node.cluster_dns.empty()) {
+      for (const std::string_view address : split_list(dns)) options_.node.cluster_dns.emplace_back(address);
+    }
     return {};
   }
 

@@ -7,14 +7,18 @@
 
 #include "api/types/corev1.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "client/client.h"
 #include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/node_overlay.h"
+#include "cmd/policy_hooks.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
+#include "linux/bridge_filter.h"
 #include "linux/own_addresses.h"
 #include "overlay/overlay.h"
 
@@ -37,7 +41,13 @@ Node::Node(const ClusterOptions& options, std::shared_ptr<Clock> clock) : option
 
 Node::~Node() = default;
 
-Status Node::prepare_network() { return set_up_node_network(node_network_options(options_)); }
+Status Node::prepare_network() {
+  if (Status status = linux::enable_bridge_filter(); !status.ok()) {
+    log::error("Network policies do not hold, and services do not work, between pods of this machine",
+               {{"error", status}});
+  }
+  return set_up_node_network(node_network_options(options_));
+}
 
 Status Node::prepare_runtime() {
   endpoint_ = options_.container_runtime_endpoint;
@@ -90,16 +100,38 @@ Status Node::start(const NodeIdentity& identity) {
   kubelet.tls_private_key_file = identity.serving_key_file;
   kubelet.client_ca_file = identity.client_ca_file;
   client_ = std::make_shared<client::RawClient>(identity.transport, "kubelet");
+  kubelet.cluster_dns = options_.dns_addresses();
+  kubelet.cluster_domain = options_.cluster_domain;
+  kubelet.resolv_conf = options_.resolv_conf;
   informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
+  TRY(start_dns());
+  TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
   TRY_ASSIGN(overlay_, start_node_overlay(options_, client_, *informers_, clock_));
   informers_->start();
-  TRY_ASSIGN(kubelet_, kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr}));
+  TRY_ASSIGN(kubelet_,
+             kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr, policy_hooks(*policies_)}));
   return {};
 }
 
 void Node::set_addresses(const std::vector<std::string>& addresses) {
   if (kubelet_) kubelet_->set_addresses(addresses);
   if (overlay_) overlay_->set_interface({.iface = addresses, .iface_regex = {}, .iface_can_reach = {}});
+}
+
+Status Node::start_dns() {
+  if (options_.dns_addresses().empty()) return {};
+  NodeDnsOptions dns;
+  dns.folder = options_.dns_folder();
+  dns.addresses = options_.dns_addresses();
+  dns.domain = options_.cluster_domain;
+  for (const std::string* list : {&options_.service_cidr, &options_.cluster_cidr}) {
+    for (const std::string_view range : split_list(*list)) dns.ranges.emplace_back(range);
+  }
+  dns.resolv_conf = options_.resolv_conf;
+  dns.upstreams = options_.dns_upstreams;
+  dns.stub_domains = options_.dns_stub_domains;
+  TRY_ASSIGN(dns_, NodeDns::start(dns, *informers_, clock_));
+  return {};
 }
 
 Status Node::wait_ready(Duration timeout) {
@@ -117,6 +149,8 @@ Status Node::wait_ready(Duration timeout) {
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
   overlay_.reset();
+  policies_.reset();
+  dns_.reset();
   if (informers_) informers_->stop();
   if (remove_pods && !endpoint_.empty()) {
     Status removed = remove_all_pods(endpoint_);

@@ -26,9 +26,14 @@ namespace trireme::overlay {
 class Overlay;
 }
 
+namespace trireme::policy {
+class Enforcer;
+}
+
 namespace trireme::cmd {
 
 class ControlPlane;
+class NodeDns;
 struct ClusterOptions;
 
 /// How a node is known to its cluster.
@@ -62,6 +67,8 @@ class Node {
   void stop(bool remove_pods);
 
  private:
+  Status start_dns();
+
   const ClusterOptions& options_;
   std::shared_ptr<Clock> clock_;
   std::unique_ptr<Containerd> containerd_;  ///< Null with --container-runtime-endpoint.
@@ -69,6 +76,8 @@ class Node {
   std::shared_ptr<client::RawClient> client_;
   std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
   std::unique_ptr<overlay::Overlay> overlay_;           ///< Null with --network=none.
+  std::unique_ptr<NodeDns> dns_;                        ///< Null with --cluster-dns=none.
+  std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 

@@ -80,8 +80,8 @@ Result<std::unique_ptr<NodeDns>> NodeDns::start(const NodeDnsOptions& options, c
         "in its way)");
   }
   node->server_ = std::move(*started);
-  TRY_ASSIGN(node->monitor_, linux::NetlinkMonitor::start([addresses = options.addresses](
-                                 const linux::NetlinkMessage& message) {
+  TRY_ASSIGN(node->monitor_,
+             linux::NetlinkMonitor::start([addresses = options.addresses](const linux::NetlinkMessage& message) {
                const auto* change = std::get_if<linux::Address>(&message.object);
                const bool lost = std::holds_alternative<std::monostate>(message.object);
                const bool ours =
@@ -127,7 +127,12 @@ Status ensure_dns_service(client::Client client, const std::vector<std::string>&
   service.metadata.annotations["prometheus.io/scrape"] = "true";
   service.spec.cluster_ip = addresses.front();
   service.spec.cluster_ips = addresses;
-  if (addresses.size() > 1) service.spec.ip_family_policy = "RequireDualStack";
+  if (addresses.size() > 1) {
+    service.spec.ip_family_policy = "RequireDualStack";
+    for (const std::string& address : addresses) {
+      service.spec.ip_families.emplace_back(address.find(':') == std::string::npos ? "IPv4" : "IPv6");
+    }
+  }
   const auto port = [&](const char* name, const char* protocol, int number) {
     auto& each = service.spec.ports.emplace_back();
     each.name = name;

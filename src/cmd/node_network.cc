@@ -9,8 +9,8 @@
 #include <sstream>
 #include <vector>
 
-#include "cmd/nat_tables.h"
 #include "linux/file.h"
+#include "linux/nat_tables.h"
 #include "linux/process.h"
 #include "linux/route.h"
 
@@ -103,7 +103,7 @@ std::string bridge_name(const std::string& folder) {
 
 Status set_up_node_network(const NodeNetworkOptions& options) {
   TRY(linux::make_dirs(options.folder + "/conf"));
-  TRY(remember_nat_tables(options.folder + "/nat_tables.before"));
+  TRY(linux::remember_nat_tables(options.folder + "/nat_tables.before"));
   TRY(remove_bridge_masquerading(options.folder + "/conf/10-trireme.conflist"));
   for (const Forwarding& each : kForwarding) {
     const bool needed = std::ranges::any_of(options.networks, [&](const std::string& network) {
@@ -124,7 +124,7 @@ Status set_up_node_network(const NodeNetworkOptions& options) {
 Status remove_node_network(const NodeNetworkOptions& options) {
   TRY(linux::delete_link(bridge_name(options.folder)));
   TRY(remove_idle_portmap_chains());
-  TRY(remove_new_nat_tables(options.folder + "/nat_tables.before"));
+  TRY(linux::remove_new_nat_tables(options.folder + "/nat_tables.before"));
   for (const std::string& network : options.networks) TRY(linux::remove_unreachable_route(network));
   for (const Forwarding& each : kForwarding) {
     const auto before = linux::read_file(options.folder + each.remembered);

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "api/value.h"
+#include "base/text.h"
 #include "client/client.h"
 #include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
@@ -40,7 +40,7 @@ Result<NetworkConfig> network_config(const ClusterOptions& options) {
   }
   NetworkConfig config;
   config.enable_ipv4 = false;
-  for (const std::string& range : split_list(options.cluster_cidr)) {
+  for (const std::string_view range : split_list(options.cluster_cidr)) {
     const auto network = overlay::IpPrefix::parse(range);
     if (!network) return Status::bad_request(fmt::format("\"{}\" is no network such as 10.244.0.0/16", range));
     const bool ipv6 = network->address.is_ipv6();
@@ -62,8 +62,10 @@ NodeNetworkOptions node_network_options(const ClusterOptions& options) {
   NodeNetworkOptions out;
   out.folder = options.network_folder();
   // Another network plugin knows itself what to do with the addresses of pods.
-  if (options.network != kNone) out.networks = split_list(options.cluster_cidr);
-  for (std::string& range : split_list(options.service_cidr)) out.networks.push_back(std::move(range));
+  if (options.network != kNone) {
+    for (const std::string_view range : split_list(options.cluster_cidr)) out.networks.emplace_back(range);
+  }
+  for (const std::string_view range : split_list(options.service_cidr)) out.networks.emplace_back(range);
   return out;
 }
 

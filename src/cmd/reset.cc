@@ -6,13 +6,16 @@
 #include "cmd/instance_lock.h"
 #include "cmd/membership.h"
 #include "cmd/node.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/node_overlay.h"
 #include "cmd/progress.h"
+#include "ingress/nginx.h"
 #include "linux/cgroup.h"
 #include "linux/file.h"
 #include "linux/mounts.h"
 #include "linux/process.h"
+#include "policy/kernel_table.h"
 
 namespace trireme::cmd {
 namespace {
@@ -31,6 +34,13 @@ Status remove_pods(const ClusterOptions& options) {
   if (status.ok()) status = remove_all_pods(containerd->endpoint());
   containerd->stop();
   return status;
+}
+
+Status remove_network(const ClusterOptions& options, const NodeNetworkOptions& network) {
+  TRY(remove_node_dns(options.dns_folder()));
+  TRY(remove_node_overlay(options));
+  TRY(remove_node_network(network));
+  return policy::remove_kernel_table();
 }
 
 /// Ends what the runtime did not: shims that their containerd knows nothing of any more, and processes still in the
@@ -69,16 +79,14 @@ Status run(const ClusterOptions& options) {
     end_leftovers(options, cgroups, cgroup);
     return cgroups.remove(cgroup);
   }));
+  ingress::Nginx::end_leftover(options.ingress_folder());
   ClusterOptions joined = options;
   if (auto membership = read_membership(options.membership_file()); membership.ok()) {
     joined.cluster_cidr = membership->facts.cluster_cidr;
     joined.service_cidr = membership->facts.service_cidr;
   }
   if (linux::exists(options.network_folder())) {
-    TRY(step("network", [&]() -> Status {
-      TRY(remove_node_overlay(options));
-      return remove_node_network(node_network_options(joined));
-    }));
+    TRY(step("network", [&] { return remove_network(options, node_network_options(joined)); }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));

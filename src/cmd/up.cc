@@ -4,6 +4,8 @@
 
 #include <future>
 #include <memory>
+#include <mutex>
+#include <thread>
 
 #include "base/log.h"
 #include "client/client.h"
@@ -14,10 +16,12 @@
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
 #include "cmd/node.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_overlay.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
 #include "cmd/stop_signals.h"
+#include "ingress/ingress_controller.h"
 #include "join/bootstrap_token.h"
 #include "join/cluster_info.h"
 #include "linux/file.h"
@@ -28,6 +32,7 @@ namespace trireme::cmd {
 namespace {
 
 constexpr auto kNodeReadyTimeout = std::chrono::seconds(60);
+constexpr auto kCertificateLook = std::chrono::hours(12);
 
 /// Everything that `trireme up` and `trireme server` run, in the order of its start.
 class Cluster {
@@ -62,6 +67,11 @@ class Cluster {
       if (status.ok()) status = prepared;
     }
     TRY(status);
+    if (!options_.dns_addresses().empty() && (node_ || options_.many_machines)) {
+      // Another service may have the address: names are served all the same.
+      Status service = ensure_dns_service(admin(), options_.dns_addresses(), *clock_);
+      if (!service.ok()) log::warning("The service kube-dns could not be made", {{"error", service}});
+    }
     if (node_) {
       TRY(step(fmt::format("node {} Ready", options_.node_name), [&]() -> Status {
         TRY_ASSIGN(const NodeIdentity identity, local_identity(options_, *pki_, *control_plane_));
@@ -71,6 +81,8 @@ class Cluster {
     }
     if (options_.many_machines) TRY(step("open to other machines", [&] { return open_to_others(); }));
     if (options_.follow_addresses) TRY(follow_addresses());
+    renewer_ = std::jthread([this](std::stop_token stop) { keep_certificates(stop); });
+    if (node_ && options_.ingress) TRY(step("ingress", [&] { return start_ingress(); }));
     return {};
   }
 
@@ -86,7 +98,9 @@ class Cluster {
   }
 
   void stop() {
+    ingress_.reset();
     watcher_.reset();
+    renewer_ = {};
     if (node_) node_->stop(options_.stop_pods);
     node_.reset();
     if (control_plane_) control_plane_->stop();
@@ -94,6 +108,18 @@ class Cluster {
   }
 
  private:
+  Status start_ingress() {
+    ingress::IngressOptions ingress;
+    ingress.folder = options_.ingress_folder();
+    ingress.http_port = options_.ingress_http_port;
+    ingress.https_port = options_.ingress_https_port;
+    ingress.published = options_.node_addresses();
+    auto own =
+        std::make_shared<client::RawClient>(control_plane_->transport("system:trireme-ingress", {}), "trireme-ingress");
+    TRY_ASSIGN(ingress_, ingress::IngressController::start(std::move(ingress), {own, clock_}));
+    return {};
+  }
+
   Status make_certificates() {
     TRY_ASSIGN(Pki pki, Pki::open(options_.pki_folder(), *clock_));
     pki_ = std::make_unique<Pki>(std::move(pki));
@@ -110,7 +136,11 @@ class Cluster {
   }
 
   Status open_to_others() {
-    join::ClusterFacts facts{options_.cluster_cidr, options_.service_cidr};
+    join::ClusterFacts facts{options_.cluster_cidr,
+                             options_.service_cidr,
+                             options_.cluster_domain,
+                             fmt::format("{}", fmt::join(options_.cluster_dns, ",")),
+                             {}};
     TRY_ASSIGN(facts.network, network_fact(options_));
     return join::open_cluster(admin(), cluster_address(), facts);
   }
@@ -122,8 +152,19 @@ class Cluster {
     return {};
   }
 
+  /// Those of the API server and of this machine's node; joined nodes see to their own.
+  void keep_certificates(std::stop_token stop) {
+    while (clock_->sleep_for(kCertificateLook, stop)) {
+      const std::lock_guard lock(mutex_);
+      Status status = control_plane_->renew_certificates(*pki_);
+      if (status.ok() && node_) status = local_identity(options_, *pki_, *control_plane_).status();
+      if (!status.ok()) log::error("Renewing certificates failed; trying again later", {{"error", status}});
+    }
+  }
+
   /// The node, both servers' certificates and what tells others where the API server is. On the watcher's thread.
   Status addresses_changed(const std::vector<std::string>& addresses) {
+    const std::lock_guard lock(mutex_);
     const bool advertised = options_.advertise_address == options_.node_addresses().front();
     options_.node_ip = fmt::format("{}", fmt::join(addresses, ","));
     if (advertised) options_.advertise_address = addresses.front();
@@ -137,12 +178,15 @@ class Cluster {
     return options_.many_machines ? join::update_cluster_address(admin(), cluster_address()) : Status();
   }
 
+  std::mutex mutex_;  ///< Between the watcher and the renewer.
   ClusterOptions options_;
   std::shared_ptr<Clock> clock_;
   std::unique_ptr<Pki> pki_;
   std::unique_ptr<ControlPlane> control_plane_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<AddressWatcher> watcher_;
+  std::jthread renewer_;
+  std::unique_ptr<ingress::IngressController> ingress_;
 };
 
 int fail(const Status& status) {

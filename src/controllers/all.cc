@@ -27,6 +27,7 @@
 #include "controllers/podgc/pod_gc_controller.h"
 #include "controllers/replicas/replica_controller.h"
 #include "controllers/resourcequota/resource_quota_controller.h"
+#include "controllers/serviceaccount/legacy_token_cleaner.h"
 #include "controllers/serviceaccount/service_account_controller.h"
 #include "controllers/serviceaccount/token_controller.h"
 #include "controllers/statefulset/stateful_set_controller.h"
@@ -57,6 +58,8 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"serviceaccount-controller", "serviceaccount", make<ServiceAccountController>},
       {"root-ca-certificate-publisher-controller", "root-ca-cert-publisher", make<RootCaPublisher>},
       {"serviceaccount-token-controller", "serviceaccount-token", make<ServiceAccountTokenController>},
+      {"legacy-serviceaccount-token-cleaner-controller", "legacy-service-account-token-cleaner",
+       make<LegacyTokenCleanerController>},
       {"bootstrap-signer-controller", "bootstrapsigner", make<BootstrapSignerController>},
       {"token-cleaner-controller", "tokencleaner", make<TokenCleanerController>},
       {"certificatesigningrequest-approving-controller", "csrapproving", make<CsrApprovingController>},

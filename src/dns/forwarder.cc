@@ -22,6 +22,7 @@ constexpr Duration kReadServersEvery = std::chrono::seconds(5);
 constexpr Duration kFirstProbe = std::chrono::milliseconds(500);
 constexpr Duration kLastProbe = std::chrono::seconds(10);
 constexpr int kFailuresUntilDown = 2;
+constexpr size_t kMaxAttempts = 4;
 constexpr int kMaxForgeries = 100;  // packets that are no answer, before an attempt is given up
 constexpr size_t kSmallPacket = 512;
 
@@ -68,7 +69,7 @@ struct Forwarder::Pending {
   bool tcp = false;
   UpstreamGroup group;  // a copy: the groups change when resolv.conf does
   size_t start = 0;
-  size_t attempts = 0;
+  std::vector<std::shared_ptr<Upstream>> tried;
   Duration deadline{};
   std::shared_ptr<Upstream> upstream;
   OwnedFd socket;
@@ -100,8 +101,7 @@ Forwarder::~Forwarder() = default;
 
 size_t Forwarder::from_cache(const Query& query, Bytes packet, bool tcp, std::span<uint8_t> out, Metrics& metrics) {
   if ((query.flags & flag::kRecursionDesired) == 0) return 0;
-  // The key of a usual name fits the string's own buffer or one small allocation.
-  const auto relayed = cache_.find(question_key(query.name, query.type, query), loop_.now());
+  const auto relayed = cache_.find(QuestionKey(query.name, query.type, query).view(), loop_.now());
   if (relayed == nullptr) {
     metrics.count_miss();
     return 0;
@@ -114,7 +114,7 @@ size_t Forwarder::from_cache(const Query& query, Bytes packet, bool tcp, std::sp
 size_t Forwarder::from_cache(const ForwardRequest& request, std::span<uint8_t> out, Metrics& metrics) {
   const Query& query = request.query;
   if ((query.flags & flag::kRecursionDesired) == 0) return 0;
-  const auto relayed = cache_.find(question_key(request.ask, query.type, query), loop_.now());
+  const auto relayed = cache_.find(QuestionKey(request.ask, query.type, query).view(), loop_.now());
   if (relayed == nullptr) {
     metrics.count_miss();
     return 0;
@@ -216,7 +216,8 @@ void Forwarder::start(ForwardRequest request) {
     reply(request, {small.data(), error_response(request.query, request.packet, rcode::kServFail, small)});
     return;
   }
-  std::string key = question_key(request.ask, request.query.type, request.query) + (request.tcp ? 't' : 'u');
+  std::string key(QuestionKey(request.ask, request.query.type, request.query).view());
+  key += request.tcp ? 't' : 'u';
   if (const auto found = pending_.find(key); found != pending_.end()) {
     found->second->waiting.push_back(std::move(request));
     return;
@@ -237,14 +238,14 @@ void Forwarder::start(ForwardRequest request) {
 void Forwarder::attempt(const std::shared_ptr<Pending>& pending) {
   close(*pending);
   const Duration left = pending->deadline - loop_.now();
-  pending->upstream = pending->group.next(pending->start, pending->attempts);
+  pending->upstream = pending->group.next(pending->start, pending->tried);
   // A single server is asked once more: a datagram may have been lost.
-  if (!pending->upstream && pending->attempts == 1) pending->upstream = pending->group.next(pending->start, 0);
-  if (!pending->upstream || left <= Duration::zero() || pending->attempts > 3) {
+  if (!pending->upstream && pending->tried.size() == 1) pending->upstream = pending->group.next(pending->start, {});
+  if (!pending->upstream || left <= Duration::zero() || pending->tried.size() >= kMaxAttempts) {
     give_up(pending);
     return;
   }
-  ++pending->attempts;
+  pending->tried.push_back(pending->upstream);
   metrics_.count_forward();
   check_for_loop(pending->upstream);
   pending->id = static_cast<uint16_t>(random_number());
@@ -394,13 +395,13 @@ void Forwarder::answered(const std::shared_ptr<Pending>& pending, std::shared_pt
   // A server that cannot is not asked again, the next may be able to.
   const bool unable =
       relayed->rcode == rcode::kServFail || relayed->rcode == rcode::kRefused || relayed->rcode == rcode::kNotImp;
-  if (unable && pending->group.next(pending->start, pending->attempts) != nullptr) return attempt(pending);
+  if (unable && pending->group.next(pending->start, pending->tried) != nullptr) return attempt(pending);
   close(*pending);
   pending->done = true;
   pending_.erase(pending->key);
   const Query& query = pending->waiting[0].query;
   if ((query.flags & flag::kRecursionDesired) != 0) {
-    cache_.store(question_key(pending->name, pending->type, query), relayed);
+    cache_.store(std::string(QuestionKey(pending->name, pending->type, query).view()), relayed);
   }
   std::vector<uint8_t> out(pending->tcp ? kMaxMessage : kMaxUdpPayload);
   for (ForwardRequest& request : pending->waiting) {

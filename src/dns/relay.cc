@@ -190,14 +190,14 @@ size_t render_chased(Bytes partial, const Relayed& relayed, const Query& query, 
   return writer.finish();
 }
 
-std::string question_key(const Name& name, uint16_t type, const Query& query) {
-  std::string key(reinterpret_cast<const char*>(name.bytes.data()), name.size);
-  key += static_cast<char>(type >> 8);
-  key += static_cast<char>(type);
-  key += static_cast<char>((query.dnssec_ok ? 1 : 0) | ((query.flags & flag::kCheckingDisabled) != 0 ? 2 : 0) |
-                           ((query.flags & flag::kRecursionDesired) != 0 ? 4 : 0) |
-                           ((query.flags & flag::kAuthentic) != 0 ? 8 : 0));
-  return key;
+QuestionKey::QuestionKey(const Name& name, uint16_t type, const Query& query) : size_(name.size + size_t{3}) {
+  std::memcpy(bytes_.data(), name.bytes.data(), name.size);
+  char* at = bytes_.data() + name.size;
+  at[0] = static_cast<char>(type >> 8);
+  at[1] = static_cast<char>(type);
+  at[2] = static_cast<char>((query.dnssec_ok ? 1 : 0) | ((query.flags & flag::kCheckingDisabled) != 0 ? 2 : 0) |
+                            ((query.flags & flag::kRecursionDesired) != 0 ? 4 : 0) |
+                            ((query.flags & flag::kAuthentic) != 0 ? 8 : 0));
 }
 
 size_t Cache::cost(const Entry& entry) {

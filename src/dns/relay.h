@@ -52,7 +52,15 @@ size_t render_chased(Bytes partial, const Relayed& relayed, const Query& query, 
                      size_t limit, std::span<uint8_t> out);
 
 /// What makes two questions the same for an upstream server: name, type, and the flags that change its answer.
-std::string question_key(const Name& name, uint16_t type, const Query& query);
+class QuestionKey {
+ public:
+  QuestionKey(const Name& name, uint16_t type, const Query& query);
+  std::string_view view() const { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<char, kMaxNameSize + 3> bytes_;
+  size_t size_;
+};
 
 /// Relayed responses by question key, the longest unused given up first. Thread-safe.
 class Cache {

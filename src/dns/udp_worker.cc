@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 
 namespace trireme::dns {
 namespace {
@@ -118,13 +119,15 @@ bool UdpWorker::serve(int fd, bool v6, Batch& batch) {
     for (size_t i = 0; i < static_cast<size_t>(received); ++i) {
       const Bytes packet(batch.in[i].data(), batch.received[i].msg_len);
       const msghdr& from = batch.received[i].msg_hdr;
-      const size_t size = responder_.respond(
-          *records, packet, false, v6, rotation_++, batch.out[i], metrics_, [&]() -> Responder::Reply {
-            return [fd, peer = batch.peers[i], length = from.msg_namelen](Bytes response) {
-              (void)::sendto(fd, response.data(), response.size(), MSG_DONTWAIT,
-                             reinterpret_cast<const sockaddr*>(&peer), length);
-            };
-          });
+      const auto make_reply = [&]() -> Responder::Reply {
+        return [fd, peer = batch.peers[i], length = from.msg_namelen](Bytes response) {
+          (void)::sendto(fd, response.data(), response.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&peer),
+                         length);
+        };
+      };
+      // By reference: a function object of its own would be an allocation for each query.
+      const size_t size =
+          responder_.respond(*records, packet, false, v6, rotation_++, batch.out[i], metrics_, std::ref(make_reply));
       if (size == 0) continue;
       batch.out_vectors[ready] = {batch.out[i].data(), size};
       msghdr& header = batch.sent[ready].msg_hdr;

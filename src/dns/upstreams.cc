@@ -72,13 +72,12 @@ UpstreamGroup::UpstreamGroup(const std::vector<Endpoint>& endpoints) {
   }
 }
 
-std::shared_ptr<Upstream> UpstreamGroup::next(size_t start, size_t attempts) const {
+std::shared_ptr<Upstream> UpstreamGroup::next(size_t start, const std::vector<std::shared_ptr<Upstream>>& tried) const {
   for (const bool down : {false, true}) {
-    size_t skip = attempts;
     for (size_t i = 0; i < members_.size(); ++i) {
       const auto& member = members_[(start + i) % members_.size()];
       if (member->looped || (!down && member->down)) continue;
-      if (skip-- == 0) return member;
+      if (std::find(tried.begin(), tried.end(), member) == tried.end()) return member;
     }
   }
   return nullptr;

@@ -43,9 +43,9 @@ class UpstreamGroup {
   UpstreamGroup() = default;
   explicit UpstreamGroup(const std::vector<Endpoint>& endpoints);
 
-  /// The one to ask after `attempts` others did not answer. In turn; those that are down only when none is up. Null
-  /// when there is none at all, or each was asked.
-  std::shared_ptr<Upstream> next(size_t start, size_t attempts) const;
+  /// The one to ask when those in `tried` did not answer. In turn from `start`; those that are down only when no other
+  /// is left. Null when there is none at all, or each was tried.
+  std::shared_ptr<Upstream> next(size_t start, const std::vector<std::shared_ptr<Upstream>>& tried) const;
   size_t size() const { return members_.size(); }
   const std::vector<std::shared_ptr<Upstream>>& members() const { return members_; }
   bool same(const std::vector<Endpoint>& endpoints) const;

@@ -1,29 +1,20 @@
 #pragma once
 
-#include <array>
 #include <compare>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "linux/ip_address.h"
+
 namespace trireme::policy {
+
+using Address = linux::IpAddress;
 
 enum class Family : uint8_t { kIpv4, kIpv6 };
 
-/// An IPv4 or IPv6 address; IPv4 stands in the first four bytes. Ordered as numbers within a family.
-struct Address {
-  Family family = Family::kIpv4;
-  std::array<uint8_t, 16> bytes{};
-
-  size_t size() const { return family == Family::kIpv4 ? 4 : 16; }
-  std::string to_string() const;
-  auto operator<=>(const Address&) const = default;
-
-  /// Empty for anything but one address.
-  static std::optional<Address> parse(std::string_view text);
-};
+inline Family family_of(const Address& address) { return address.is_ipv6() ? Family::kIpv6 : Family::kIpv4; }
 
 struct AddressHash {
   size_t operator()(const Address& address) const;

@@ -191,7 +191,7 @@ class Compiler {
   void add_ranges(const std::vector<AddressRange>& blocks, Family family, Alternatives& out) {
     std::vector<AddressRange> own;
     for (const AddressRange& range : blocks) {
-      if (range.first.family == family) own.push_back(range);
+      if (family_of(range.first) == family) own.push_back(range);
     }
     if (own.empty()) return;
     own = united(std::move(own));

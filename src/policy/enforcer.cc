@@ -16,6 +16,7 @@
 #include "client/informer_factory.h"
 #include "policy/kernel_table.h"
 #include "policy/model.h"
+#include "policy/slim_pod.h"
 
 namespace trireme::policy {
 namespace {
@@ -287,7 +288,8 @@ class EnforcerImpl final : public Enforcer {
   /// The first policy: from now on pods and namespaces matter. False when stopped.
   bool activate(std::stop_token stop) {
     const bool first = pods_ == nullptr;
-    pods_ = &factory_.informer<corev1::Pod>();
+    // Where the server is in this process its own objects are shared, and a copy would cost more.
+    pods_ = client_.raw().local() ? &factory_.informer<corev1::Pod>() : &factory_.informer<corev1::Pod>({}, slim_pod);
     auto& namespaces = factory_.informer<corev1::Namespace>();
     inbox_->collect(true);
     if (first) {

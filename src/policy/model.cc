@@ -206,7 +206,7 @@ void Model::acquire_peer(const PeerKey& key) {
       if (state->addresses.empty() || !key.pods.matches(state->pod->metadata.labels)) continue;
       state->peers.push_back(peer.get());
       for (const Address& address : state->addresses) {
-        if (owns(*state, address)) change(*peer->sets[index(address.family)], {address}, true);
+        if (owns(*state, address)) change(*peer->sets[index(family_of(address))], {address}, true);
       }
     }
   };
@@ -409,7 +409,7 @@ void Model::join_peers(PodState& state) {
 }
 
 void Model::contribute(const PodState& state, const Address& address, bool add) {
-  for (PeerState* peer : state.peers) change(*peer->sets[index(address.family)], {address}, add);
+  for (PeerState* peer : state.peers) change(*peer->sets[index(family_of(address))], {address}, add);
   contribute_ports(state, address, add);
   contribute_chains(state, address, add);
 }
@@ -421,7 +421,7 @@ void Model::contribute_ports(const PodState& state, const Address& address, bool
       if (local && !state.local) continue;
       const PortKey key{name, protocol, local};
       if (only != nullptr && key != *only) continue;
-      if (ports_.contains(key)) change(sets_.at(key.set(address.family).name), {address, {}, port}, add);
+      if (ports_.contains(key)) change(sets_.at(key.set(family_of(address)).name), {address, {}, port}, add);
     }
   });
 }
@@ -432,9 +432,9 @@ void Model::contribute_chains(const PodState& state, const Address& address, boo
     const ChainState* chain = state.chains[index(direction)];
     if (chain == nullptr) continue;
     isolated = true;
-    change(sets_.at(pods_map(direction, address.family)), {address}, add, chain->chain.name);
+    change(sets_.at(pods_map(direction, family_of(address))), {address}, add, chain->chain.name);
   }
-  if (isolated) change(sets_.at(self_set(address.family)), {address}, add);
+  if (isolated) change(sets_.at(self_set(family_of(address))), {address}, add);
 }
 
 /// Makes the pod's part in everything that of `pod`; null: none.

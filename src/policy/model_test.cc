@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include "policy/slim_pod.h"
 #include "policy/testing/naive.h"
 #include "policy/testing/objects.h"
 #include "policy/testing/table.h"
@@ -382,6 +383,38 @@ TEST_F(ModelTest, AChangedPolicyLeavesPodsWhereTheyAre) {
   EXPECT_TRUE(changes.gone_chains.empty());
   policy("a/p", "{podSelector: {}, ingress: [{ports: [{port: 81}]}]}");
   EXPECT_TRUE(model_.take_changes().empty()) << "the same again is no change";
+}
+
+TEST_F(ModelTest, ASlimPodIsAsGoodAsAWholeOne) {
+  policy("a/p", "{podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: http}, {port: side}]}]}");
+  api::corev1::Pod whole =
+      *make_pod({.key = "a/web", .labels = "app=web", .addresses = {"10.0.0.1", "fd00::1"}, .ports = {"http/TCP/80"}});
+  auto& side = whole.spec.init_containers.emplace_back();
+  side.name = "side";
+  side.image = "busybox";
+  side.restart_policy = "Always";
+  auto& port = side.ports.emplace_back();
+  port.name = "side";
+  port.protocol = "TCP";
+  port.container_port = 81;
+  whole.metadata.annotations["note"] = "long";
+  api::corev1::Pod slim = whole;
+  slim_pod(slim);
+  EXPECT_TRUE(slim.metadata.annotations.empty());
+  EXPECT_TRUE(slim.spec.init_containers.at(0).image.empty());
+  model_.set_pod(std::make_shared<const api::corev1::Pod>(whole));
+  EXPECT_TRUE(allows("10.0.0.9 10.0.0.1 TCP 81"));
+  EXPECT_FALSE(allows("fd00::9 fd00::1 TCP 82"));
+  model_.set_pod(std::make_shared<const api::corev1::Pod>(slim));
+  EXPECT_TRUE(model_.take_changes().empty());
+  // The other way round the elements are those of the whole one, too.
+  Model other("node-1");
+  other.set_policy(
+      make_policy("a/p", "{podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: http}, {port: side}]}]}"));
+  other.set_pod(std::make_shared<const api::corev1::Pod>(slim));
+  Table table;
+  EXPECT_THAT(table.apply(other.take_changes()), IsEmpty());
+  EXPECT_TRUE(table == table_);
 }
 
 TEST_F(ModelTest, LongNamesFitTheKernel) {

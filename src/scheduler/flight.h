@@ -31,6 +31,7 @@ struct Flight {
   const Profile* profile = nullptr;
   std::string node;
   Duration first_seen{};
+  int attempts = 0;  ///< Decisions made for it, with this one.
   Duration started{};
   std::vector<Reserved> reservations;
   std::map<size_t, Wait> waits_for;  ///< The plugins that have not permitted it yet.

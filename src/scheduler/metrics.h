@@ -3,47 +3,51 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
+#include "base/metrics.h"
 
 namespace trireme::scheduler {
 
-/// Durations by buckets of 1 ms, doubling to 16.4 s. Thread-safe.
-class Histogram {
- public:
-  void observe(Duration duration);
-  /// `labels` without braces, may be empty.
-  void print(std::string& out, std::string_view name, std::string_view labels) const;
-
- private:
-  static constexpr size_t kBuckets = 15;
-  std::array<std::atomic<uint64_t>, kBuckets + 1> counts_{};
-  std::atomic<int64_t> sum_nanoseconds_ = 0;
-};
-
-/// The scheduler's metrics, by upstream's names. Thread-safe.
+/// The scheduler's metrics, by upstream's names. Thread-safe, but for `serve`.
 /// https://kubernetes.io/docs/reference/instrumentation/metrics/
-struct Metrics {
+class Metrics {
+ public:
   enum Result : uint8_t { kScheduled, kUnschedulable, kError, kResults };
 
-  std::array<std::atomic<uint64_t>, kResults> attempts{};
-  std::array<Histogram, kResults> attempt_duration;  ///< Of a decision and, when scheduled, until it is bound.
-  Histogram pod_duration;                            ///< From a pod's first sight to its binding.
-  std::atomic<uint64_t> preemption_attempts = 0;
-  std::atomic<uint64_t> preemption_victims = 0;
+  Metrics();
+  /// A profile whose pods are going to be recorded. Before anything else.
+  void serve(const std::string& profile);
+
+  /// An attempt to schedule a pod: the decision and, when scheduled, what it took until it is bound.
+  void record(const std::string& profile, Result result, Duration duration);
+  /// A pod was bound at its so-many-th attempt, so long after it was first seen.
+  void bound(int attempts, Duration since_first_seen);
+  void preempting() { preemption_attempts_.add({}); }
+  void preempted(size_t victims) { preemption_victims_.of({}).observe_value(static_cast<double>(victims)); }
+
   std::atomic<int64_t> active = 0;
   std::atomic<int64_t> backoff = 0;
   std::atomic<int64_t> unschedulable = 0;
   std::atomic<int64_t> gated = 0;
 
-  void record(Result result, Duration duration) {
-    ++attempts[result];
-    attempt_duration[result].observe(duration);
-  }
   /// Prometheus text.
-  std::string print(std::string_view profile) const;
+  std::string print() const;
+
+ private:
+  /// Found once, not with every pod.
+  struct PerProfile {
+    std::array<std::atomic<uint64_t>*, kResults> attempts{};
+    std::array<metrics::Distribution*, kResults> durations{};
+  };
+  metrics::Counters attempts_;
+  metrics::Histograms attempt_duration_;
+  metrics::Histograms pod_duration_;
+  metrics::Counters preemption_attempts_;
+  metrics::Histograms preemption_victims_;
+  std::map<std::string, PerProfile, std::less<>> profiles_;
 };
 
 }  // namespace trireme::scheduler

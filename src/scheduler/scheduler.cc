@@ -98,6 +98,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
         siblings_(*context_.informers),
         writer_(context_.client, context_.events, context_.clock,
                 context_.single_threaded ? Writer::Mode::kStepped : Writer::Mode::kThreads) {
+    for (const Profile& each : profiles_) metrics_.serve(each.scheduler_name);
     cache_.set_siblings([this](const Pod& pod) { return siblings_.find(pod); });
     follow<Pod, PodChanged>();
     follow<Node, NodeChanged>();
@@ -159,7 +160,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
   bool write() override { return writer_.step(); }
   size_t unwritten() const override { return writer_.waiting(); }
 
-  std::string metrics() const override { return metrics_.print(context_.options.scheduler_name); }
+  std::string metrics() const override { return metrics_.print(); }
 
  private:
   Extenders make_extenders() {
@@ -293,19 +294,20 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
     Cycle::Decision decision = cycle_.decide(filters);
     if (!decision.error.ok()) {
       fail(pod, decision.error);
-      metrics_.record(Metrics::kError, context_.clock->monotonic() - started);
+      metrics_.record(profile.scheduler_name, Metrics::kError, context_.clock->monotonic() - started);
     } else if (decision.node) {
       auto flight = std::make_shared<Flight>();
       flight->pod = pod;
       flight->profile = &profile;
       flight->node = decision.node->name;
       flight->first_seen = queued.first_seen;
+      flight->attempts = queued.attempts;
       flight->started = started;
       depart(flight, *decision.node);
     } else {
       if (decision.refusal.all_nodes > 0) rescue(pod, filters, decision.refusal);
       refuse(pod, decision.refusal);
-      metrics_.record(Metrics::kUnschedulable, context_.clock->monotonic() - started);
+      metrics_.record(profile.scheduler_name, Metrics::kUnschedulable, context_.clock->monotonic() - started);
     }
   }
 
@@ -418,7 +420,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
 
   void abort(const FlightPointer& flight, const Status& status) {
     cancel(flight);
-    metrics_.record(Metrics::kError, context_.clock->monotonic() - flight->started);
+    metrics_.record(flight->profile->scheduler_name, Metrics::kError, context_.clock->monotonic() - flight->started);
     fail(flight->pod, status);
     note({.kinds = kPodGone, .pod = flight->pod});
   }
@@ -426,7 +428,8 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
   /// A plugin does not let the pod go.
   void turn_back(const FlightPointer& flight, size_t plugin, std::string message) {
     cancel(flight);
-    metrics_.record(Metrics::kUnschedulable, context_.clock->monotonic() - flight->started);
+    metrics_.record(flight->profile->scheduler_name, Metrics::kUnschedulable,
+                    context_.clock->monotonic() - flight->started);
     Refusal refusal;
     refusal.all_nodes = 1;
     refusal.count(message);
@@ -439,7 +442,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
     for (const Profile::Use& use : filters.profile().at(Point::kPostFilter)) {
       const auto rescue = filters.profile().plugins[use.plugin]->post_filter(filters, refusal);
       if (!rescue) continue;
-      ++metrics_.preemption_attempts;
+      metrics_.preempting();
       refusal.preemption = rescue->message;
       if (rescue->eligible) preempt(pod, *rescue);
       return;
@@ -459,7 +462,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
       writer_.clear_nomination(each->pod);
     }
     nominations_.set(pod, node);
-    metrics_.preemption_victims += plan.victims.size();
+    metrics_.preempted(plan.victims.size());
     for (const PodInfoPointer& victim : plan.victims) {
       const FlightPointer flight = flights_.find(victim->uid());
       if (flight && !flight->waits_for.empty()) {
@@ -546,8 +549,8 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
       flights_.remove(flight);
       for (const auto& each : flight->reservations) each.reservation->post_bind();
       queue_.remove(uid);
-      metrics_.record(Metrics::kScheduled, now - flight->started);
-      metrics_.pod_duration.observe(now - flight->first_seen);
+      metrics_.record(flight->profile->scheduler_name, Metrics::kScheduled, now - flight->started);
+      metrics_.bound(flight->attempts, now - flight->first_seen);
       return;
     }
     const bool gone = flight->abandoned;
@@ -556,7 +559,7 @@ class SchedulerImpl final : public Scheduler, private WaitingPods {
       return;
     }
     cancel(flight);
-    metrics_.record(Metrics::kError, now - flight->started);
+    metrics_.record(flight->profile->scheduler_name, Metrics::kError, now - flight->started);
   }
 
   void apply(const ObjectChanged& change) {

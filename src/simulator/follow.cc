@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/types/appsv1.h"
+#include "api/types/batchv1.h"
 #include "api/types/corev1.h"
 #include "controllers/support/pods.h"
 
@@ -27,6 +28,25 @@ std::string text(const api::appsv1::Deployment& each) {
                      each.metadata.generation);
 }
 
+std::string text(const api::appsv1::StatefulSet& each) {
+  return fmt::format("wants {}, has {}, {} updated, {} ready (generation {} of {})", each.spec.replicas.value_or(1),
+                     each.status.replicas, each.status.updated_replicas, each.status.ready_replicas,
+                     each.status.observed_generation, each.metadata.generation);
+}
+
+std::string text(const api::appsv1::DaemonSet& each) {
+  return fmt::format("wants {}, has {}, {} updated, {} ready (generation {} of {})",
+                     each.status.desired_number_scheduled, each.status.current_number_scheduled,
+                     each.status.updated_number_scheduled, each.status.number_ready, each.status.observed_generation,
+                     each.metadata.generation);
+}
+
+std::string text(const api::batchv1::Job& each) {
+  const auto& uncounted = each.status.uncounted_terminated_pods;
+  return fmt::format("{} active, {} succeeded, {} failed, {} to be counted", each.status.active, each.status.succeeded,
+                     each.status.failed, uncounted ? uncounted->succeeded.size() + uncounted->failed.size() : 0);
+}
+
 template <typename T>
 void follow_kind(client::InformerFactory& informers, std::shared_ptr<Clock> clock, std::string prefix, std::FILE* out) {
   informers.informer<T>().add_handler([=](const auto& before, const auto& after) {
@@ -44,6 +64,9 @@ void follow(client::InformerFactory& informers, std::shared_ptr<Clock> clock, st
   follow_kind<api::corev1::Pod>(informers, clock, prefix, out);
   follow_kind<api::appsv1::ReplicaSet>(informers, clock, prefix, out);
   follow_kind<api::appsv1::Deployment>(informers, clock, prefix, out);
+  follow_kind<api::appsv1::StatefulSet>(informers, clock, prefix, out);
+  follow_kind<api::appsv1::DaemonSet>(informers, clock, prefix, out);
+  follow_kind<api::batchv1::Job>(informers, clock, prefix, out);
 }
 
 }  // namespace trireme::simulator

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/log.h"
 #include "controllers/support/pods.h"
@@ -371,14 +372,26 @@ void HollowNodes::start(size_t index, const std::string& uid, Running& running) 
   });
 }
 
+bool HollowNodes::fails(const Pod* pod) {
+  if (!pod) return false;
+  const auto found = pod->metadata.annotations.find(kFailPercentAnnotation);
+  if (found == pod->metadata.annotations.end()) return false;
+  int percent = 0;
+  std::from_chars(found->second.data(), found->second.data() + found->second.size(), percent);
+  return random_.chance(percent / 100.0);
+}
+
 void HollowNodes::finish(size_t index, const std::string& uid, Running& running) {
   if (running.phase == Phase::kStopping) return;
-  running.phase = Phase::kDone;
+  if (running.phase != Phase::kDone) {
+    running.phase = Phase::kDone;
+    running.failed = fails(pods_.get(running.ns, running.name).get());
+  }
   write_status(index, uid, running, Kind::kFinish, [&](Pod& pod) {
     const api::Time now(clock_->now());
-    pod.status.phase = corev1::kPodSucceeded;
+    pod.status.phase = running.failed ? corev1::kPodFailed : corev1::kPodSucceeded;
     for (const char* type : {"Ready", "ContainersReady"}) {
-      set_condition(pod.status, type, false, "PodCompleted", now);
+      set_condition(pod.status, type, false, running.failed ? "PodFailed" : "PodCompleted", now);
     }
     for (auto& container : pod.status.container_statuses) {
       container.ready = false;
@@ -386,7 +399,8 @@ void HollowNodes::finish(size_t index, const std::string& uid, Running& running)
       const api::Time started = container.state.running ? container.state.running->started_at : now;
       container.state = {};
       auto& ended = container.state.terminated.emplace();
-      ended.reason = "Completed";
+      ended.reason = running.failed ? "Error" : "Completed";
+      ended.exit_code = running.failed ? 1 : 0;
       ended.started_at = started;
       ended.finished_at = now;
       ended.container_id = container.container_id;

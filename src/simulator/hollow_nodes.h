@@ -6,6 +6,7 @@
 #include <memory>
 #include <queue>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <vector>
@@ -32,10 +33,13 @@ struct HollowNodesOptions {
   Duration work_min = std::chrono::seconds(5), work_max = std::chrono::seconds(60);  ///< Of pods that end.
 };
 
+/// On pods that do not restart: of a hundred so many fail instead of succeeding.
+inline constexpr std::string_view kFailPercentAnnotation = "simulator.trireme.io/fail-percent";
+
 /// All kubelets of a cluster in one object, without containers: registers the nodes, renews their leases, brings bound
-/// pods to Running and Ready after a start-up time, lets pods that do not restart succeed, and removes deleted ones
-/// after a part of their grace period. One watch of pods and one of nodes serve them all. Nodes can crash, lose their
-/// network and come back. Used by one thread.
+/// pods to Running and Ready after a start-up time, lets pods that do not restart succeed or fail, and removes deleted
+/// ones after a part of their grace period. One watch of pods and one of nodes serve them all. Nodes can crash, lose
+/// their network and come back. Used by one thread.
 class HollowNodes {
  public:
   HollowNodes(client::Client client, client::InformerFactory& informers, std::shared_ptr<Clock> clock, Random random,
@@ -84,6 +88,7 @@ class HollowNodes {
     Phase phase = Phase::kStarting;
     uint32_t address = 0;
     bool told = false;    ///< The API knows of the phase.
+    bool failed = false;  ///< How it is done.
     bool sticky = false;  ///< A StatefulSet's: must not run twice.
   };
   struct Node {
@@ -106,6 +111,7 @@ class HollowNodes {
   void renew(size_t index);
   void report(size_t index);
   void start(size_t index, const std::string& uid, Running& running);
+  bool fails(const Pod* pod);
   void finish(size_t index, const std::string& uid, Running& running);
   void stop(size_t index, const std::string& uid, Running& running);
   bool write_status(size_t index, const std::string& uid, Running& running, Kind again,

@@ -11,6 +11,9 @@ std::span<const ScenarioDescriptor> scenarios() {
       {"rollouts", "every Deployment gets new templates, some in the middle of a rollout; some are rolled back",
        make_rollouts},
       {"drain", "nodes are drained one after the other, under disruption budgets", make_drain},
+      {"sets", "StatefulSets and DaemonSets are scaled and rolled out, lose pods, and nodes fail under them",
+       make_sets},
+      {"jobs", "Jobs and CronJobs whose pods fail, are deleted, suspended, or lose their nodes", make_jobs},
       {"mixed", "rollouts, scaling, deleted pods and failing nodes, all at once", make_mixed},
   };
   return kAll;

@@ -39,6 +39,8 @@ std::unique_ptr<Scenario> make_node_failures(const ScenarioOptions& options);
 std::unique_ptr<Scenario> make_zone_loss(const ScenarioOptions& options);
 std::unique_ptr<Scenario> make_rollouts(const ScenarioOptions& options);
 std::unique_ptr<Scenario> make_drain(const ScenarioOptions& options);
+std::unique_ptr<Scenario> make_sets(const ScenarioOptions& options);
+std::unique_ptr<Scenario> make_jobs(const ScenarioOptions& options);
 std::unique_ptr<Scenario> make_mixed(const ScenarioOptions& options);
 
 }  // namespace trireme::simulator

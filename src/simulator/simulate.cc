@@ -41,6 +41,7 @@ void play(World& world, Scenario& scenario, const SimulateOptions& options) {
     return world.fail(fmt::format("only {} of {} nodes became ready", world.observer().ready_nodes(), options.nodes));
   }
   scenario.plan(world);
+  if (options.meddle) options.meddle(world);
   const Duration limit = world.now() + options.duration + kSettleLimit;
   const auto settled = [&] { return world.planned() == 0 && scenario.settled(world); };
   if (world.run(limit, settled) != Loop::End::kDone) {
@@ -69,6 +70,7 @@ Result<Report> simulate(const std::string& name, const SimulateOptions& options)
   world_options.trace_file = options.trace_file;
   world_options.follow = options.follow;
   world_options.progress = options.progress;
+  world_options.controllers = options.controllers;
   // A zone may be lost, and doubled workloads must still fit.
   if (options.pods > options.nodes * world_options.nodes.pods / 2) {
     return Status::bad_request(fmt::format("{} pods do not fit on {} nodes: at most {}", options.pods, options.nodes,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 /// `trireme simulate`: whole clusters on one thread and a virtual clock. See docs/simulator.md.
 namespace trireme::simulator {
 
+class World;
+
 struct SimulateOptions {
   uint64_t seed = 1;
   int nodes = 50;
@@ -21,6 +24,9 @@ struct SimulateOptions {
   std::FILE* trace_file = nullptr;
   std::string follow;  ///< See follow().
   bool progress = false;
+  std::string controllers = "*";  ///< Those that run, as in --controllers.
+  /// What else happens once the nodes are ready, as by somebody from outside: how tests bring about what must be seen.
+  std::function<void(World&)> meddle = {};
 };
 
 /// What one scenario's run came to.

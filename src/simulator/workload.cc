@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "api/types/policyv1.h"
-#include "controllers/support/pods.h"
+#include "simulator/templates.h"
 
 namespace trireme::simulator {
 namespace {
@@ -15,22 +15,6 @@ namespace corev1 = api::corev1;
 using api::appsv1::Deployment;
 
 constexpr int kMostNamespaces = 20;
-constexpr Duration kRetry = std::chrono::milliseconds(500);
-
-std::string image_of(int version) { return fmt::format("registry.k8s.io/pause:3.{}", version); }
-
-corev1::PodTemplateSpec pod_template(const std::string& app, Random& random) {
-  corev1::PodTemplateSpec out;
-  out.metadata.labels.insert_or_assign(std::string(Observer::kAppLabel), app);
-  auto& container = out.spec.containers.emplace_back();
-  container.name = "main";
-  container.image = image_of(1);
-  // A hundred to five hundred thousandths of a CPU, 128 to 640 MiB.
-  const auto size = static_cast<int64_t>(1 + random.below(5));
-  container.resources.requests.insert_or_assign("cpu", Quantity::of_milli(100 * size));
-  container.resources.requests.insert_or_assign("memory", Quantity::of(size << 27, Quantity::Format::kBinarySi));
-  return out;
-}
 
 }  // namespace
 
@@ -50,14 +34,7 @@ Workload::Workload(World& world, int64_t pods) : world_(world), random_(world.ra
 }
 
 void Workload::plan(Duration over) {
-  for (const std::string& name : namespaces_) {
-    world_.after(Duration::zero(), [this, name] {
-      corev1::Namespace ns;
-      ns.metadata.name = name;
-      if (const auto made = world_.client().create(ns); !made.ok())
-        world_.fail("namespace: " + made.status().message());
-    });
-  }
+  for (const std::string& name : namespaces_) plan_namespace(world_, name);
   // Each at the time at which the pods before it would have been made at a steady rate.
   const auto total = std::accumulate(apps_.begin(), apps_.end(), int64_t{0},
                                      [](int64_t sum, const App& app) { return sum + app.replicas; });
@@ -85,14 +62,8 @@ void Workload::create(size_t index) {
 }
 
 void Workload::change(size_t index, const std::function<void(Deployment&)>& edit) {
-  App& app = apps_[index];
-  if (!app.created) return;
-  auto found = world_.client().get<Deployment>(app.ns, app.name);
-  if (found.ok()) {
-    edit(*found);
-    found = world_.client().update(*found);
-  }
-  if (!found.ok()) world_.after(kRetry, [this, index, edit] { change(index, edit); });
+  const App& app = apps_[index];
+  if (app.created) simulator::change<Deployment>(world_, app.ns, app.name, edit);
 }
 
 void Workload::scale(size_t index, int32_t replicas) {
@@ -183,13 +154,7 @@ void Workload::check() const {
       world_.fail(fmt::format("pod {}/{} is of an older template", app.ns, pod->metadata.name));
     }
   }
-  for (const auto& pod : observer.pods().list()) {
-    const std::string& node = pod->spec.node_name;
-    if (controllers::is_finished(*pod)) continue;
-    if (node.empty() || (observer.nodes().get("", node) && world_.nodes().is_up(node))) continue;
-    world_.fail(fmt::format("pod {}/{} is bound to {}, which is gone or does not answer", pod->metadata.namespace_,
-                            pod->metadata.name, node));
-  }
+  check_bindings(world_);
 }
 
 }  // namespace trireme::simulator

@@ -45,6 +45,7 @@ World::~World() {
   scheduler_.reset();
   controllers_.reset();
   nodes_.reset();
+  invariants_.reset();
   observer_.reset();
   outside_.reset();
   if (server_) server_->begin_shutdown();
@@ -114,7 +115,9 @@ Status World::build() {
       client::Client(raw), informers(raw, "controllers"), events(raw), clock_, {}, /*single_threaded=*/true};
   context.options.root_ca_pem = "simulated";
   controllers_ = std::make_unique<controllers::Manager>(context);
-  for (const auto& descriptor : controllers::all_controllers()) controllers_->add(descriptor);
+  TRY_ASSIGN(const auto selected,
+             controllers::select_controllers(controllers::all_controllers(), options_.controllers));
+  for (const auto* descriptor : selected) controllers_->add(*descriptor);
   TRY(controllers_->start());
   add_informers("controllers' informers", context.informers);
   add_events("controllers' events", context.events);
@@ -145,6 +148,7 @@ Status World::build() {
   outside_->informer<api::corev1::Pod>();
   outside_->informer<api::appsv1::ReplicaSet>();
   outside_->informer<api::appsv1::Deployment>();
+  invariants_ = std::make_unique<Invariants>(*outside_, client::Client(kubelets), clock_);
   if (!options_.follow.empty()) follow(*outside_, clock_, options_.follow, stderr);
   nodes_ =
       std::make_unique<HollowNodes>(client::Client(kubelets), *outside_, clock_, random_.fork("nodes"), options_.nodes);
@@ -201,7 +205,7 @@ void World::fail(std::string what) {
 
 std::vector<std::string> World::violations() const {
   std::vector<std::string> all = failures_;
-  for (const auto* more : {&observer_->violations(), &nodes_->violations()}) {
+  for (const auto* more : {&observer_->violations(), &invariants_->violations(), &nodes_->violations()}) {
     all.insert(all.end(), more->begin(), more->end());
   }
   return all;

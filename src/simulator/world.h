@@ -13,6 +13,7 @@
 #include "controllers/runtime/manager.h"
 #include "scheduler/scheduler.h"
 #include "simulator/hollow_nodes.h"
+#include "simulator/invariants.h"
 #include "simulator/loop.h"
 #include "simulator/observer.h"
 #include "simulator/random.h"
@@ -26,6 +27,7 @@ struct WorldOptions {
   HollowNodesOptions nodes;
   std::FILE* trace_file = nullptr;  ///< See Trace.
   std::string follow;               ///< See follow(); empty: nothing.
+  std::string controllers = "*";    ///< Those that run, as in --controllers.
   bool progress = false;            ///< A line on stderr now and then.
 };
 
@@ -49,6 +51,7 @@ class World {
   client::Client& client() { return *client_; }
   HollowNodes& nodes() { return *nodes_; }
   Observer& observer() { return *observer_; }
+  Invariants& invariants() { return *invariants_; }
   /// For the scenario's own informers; started when the world runs next.
   client::InformerFactory& informers() { return *outside_; }
   Random random(std::string_view purpose) const { return random_.fork(purpose); }
@@ -88,6 +91,7 @@ class World {
   std::unique_ptr<client::Client> client_;
   std::shared_ptr<client::InformerFactory> outside_;  ///< Of nodes, observer and scenario.
   std::unique_ptr<Observer> observer_;
+  std::unique_ptr<Invariants> invariants_;
   std::unique_ptr<HollowNodes> nodes_;
   std::unique_ptr<controllers::Manager> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;

@@ -10,18 +10,12 @@ namespace trireme::fuzz {
 
 // The driver's seeds are text without zero bytes; '~' stands for one in these, and every input is read that way too.
 const char* const kSeeds[] = {
-    "\x12\x34\x01~~\x01~~~~~~\x02web\x07default\x03svc\x07"
-    "cluster\x05local~~\x01~\x01",
-    "\x12\x34\x01~~\x01~~~~~\x01\x05_http\x04_tcp\x02"
-    "db\x07default\x03svc\x07"
-    "cluster\x05local~~\x21~\x01~~\x29\x04\xd0~~~~~~",
-    "\x12\x34\x01~~\x01~~~~~~\x01\x31\x01\x30\x02"
-    "96\x02"
-    "10\x07in-addr\x04"
-    "arpa~~\x0c~\x01",
-    "\x12\x34\x81\x80~\x01~\x01~\x01~~\x03www\x07"
-    "example~~\x01~\x01\xc0\x0c~\x01~\x01~~~\x1e~\x04\x0a\x01\x02\x03\xc0\x10~\x06~\x01~~~\x1e~"
-    "\x18\x01m\xc0\x0c\x01n\xc0\x0c~~~\x01~~~\x01~~~\x01~~~\x01~~~\x01",
+    "\0224\001~~\001~~~~~~\003web\007default\003svc\007cluster\005local~~\001~\001",
+    "\0224\001~~\001~~~~~\001\005_http\004_tcp\002db\007default\003svc\007cluster\005local~~!~\001~~)\004\320~~~~~~",
+    "\0224\001~~\001~~~~~\001\002db\007default\003svc\007cluster\005local~~\001~\001~~)\004\320~~~~~~",
+    "\0224\001~~\001~~~~~~\0011\0010\00296\00210\007in-addr\004arpa~~\014~\001",
+    "\0224\201\200~\001~\001~\001~~\003www\007example~~\001~\001\300\014~\001~\001~~~\036~\004\012\001\002\003\300\020~"
+    "\006~\001~~~\036~\034\001m\300\020\001n\300\020~~~\001~~~\001~~~\001~~~\001~~~\001",
     nullptr};
 
 namespace {

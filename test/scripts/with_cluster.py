@@ -67,7 +67,10 @@ def main():
     registry = None
     if options.node:
         registry = Registry(options.images, folder / "images", 0)
-        arguments = ["--node-ip=127.0.0.1", "--node-name=node-1", "--kubelet-port=0", "--stop-pods", *registry.flags()]
+        # Nothing is asked of DNS servers outside.
+        (folder / "resolv.conf").write_text("")
+        arguments = [f"--resolv-conf={folder}/resolv.conf",
+                     "--node-ip=127.0.0.1", "--node-name=node-1", "--kubelet-port=0", "--stop-pods", *registry.flags()]
 
     code = 1
     log_path = folder / "trireme.log"

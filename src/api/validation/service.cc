@@ -8,6 +8,7 @@
 #include "api/codec.h"
 #include "api/names.h"
 #include "api/validation/meta.h"
+#include "base/text.h"
 
 namespace trireme::api::validation {
 namespace {
@@ -21,12 +22,6 @@ constexpr std::string_view kUnchangeable = "may not change once set";
 
 bool is_headless(const corev1::ServiceSpec& spec) {
   return spec.cluster_ips.size() == 1 && spec.cluster_ips[0] == "None";
-}
-
-std::string_view trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
 void check_ports(const corev1::ServiceSpec& spec, const Path& at, ErrorList& errors) {
@@ -178,11 +173,8 @@ void check_source_ranges(const corev1::Service& service, const Path& at, ErrorLi
     const Path path = Path("metadata.annotations").key(kSourceRanges);
     if (spec.type != "LoadBalancer") errors.forbidden(path, kLoadBalancerOnly);
     const std::string_view ranges = trimmed(annotation->second);
-    for (size_t start = 0; !ranges.empty() && start <= ranges.size();) {
-      const size_t end = std::min(ranges.find(',', start), ranges.size());
-      check_cidr(trimmed(ranges.substr(start, end - start)), path, errors);
-      start = end + 1;
-    }
+    if (ranges.empty()) return;
+    for (const std::string_view range : split(ranges, ',')) check_cidr(trimmed(range), path, errors);
   }
 }
 
@@ -293,6 +285,10 @@ bool externally_accessible(const corev1::Service& service) {
 
 bool needs_health_check_port(const corev1::Service& service) {
   return service.spec.type == "LoadBalancer" && service.spec.external_traffic_policy == "Local";
+}
+
+void check_service_addresses(const corev1::Service& service, ErrorList& errors) {
+  check_cluster_ips(service.spec, Path("spec"), errors);
 }
 
 void check_service_create(const corev1::Service& service, ErrorList& errors) {

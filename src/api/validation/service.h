@@ -8,6 +8,9 @@ namespace trireme::api::validation {
 
 void check_service_create(const corev1::Service& service, ErrorList& errors);
 void check_service_update(const corev1::Service& updated, const corev1::Service& old, ErrorList& errors);
+/// Cluster IPs, address families and their policy, of which any may be missing: what is checked before they are
+/// allocated.
+void check_service_addresses(const corev1::Service& service, ErrorList& errors);
 void check_service_status_update(const corev1::Service& updated, const corev1::Service& old, ErrorList& errors);
 /// Load balancer addresses in a Service's or an Ingress's status.
 void check_load_balancer(const corev1::LoadBalancerStatus& status, const Path& at, ErrorList& errors);

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include "apiserver/authn/as_server.h"
 #include "apiserver/authn/bearer.h"
 #include "apiserver/authn/bootstrap_token.h"
+#include "apiserver/authn/notices.h"
 #include "apiserver/authn/service_account.h"
 #include "apiserver/authn/x509.h"
 #include "base/base64.h"
@@ -115,6 +117,10 @@ class ServiceAccountTest : public testing::Test {
     static const std::string key = *net::generate_rsa_key();
     options_.signing_key_pem = key;
     options_.clock = server_.clock_pointer();
+    options_.label_secret = [this](const auto&, const auto& name, const auto&, const auto& label, const auto& value) {
+      labelled_.push_back(name + " " + label + "=" + value);
+      return Status();
+    };
     issuer_ = *service_account_issuer(options_);
     authenticator_ = *ServiceAccountAuthenticator::create(
         options_, std::shared_ptr<Caches>(std::shared_ptr<void>(), &server_.server().caches()));
@@ -149,6 +155,7 @@ class ServiceAccountTest : public testing::Test {
   std::shared_ptr<TokenIssuer> issuer_;
   std::shared_ptr<ServiceAccountAuthenticator> authenticator_;
   std::string uid_;
+  Strings labelled_;
 };
 
 TEST_F(ServiceAccountTest, ATokenNamesItsAccount) {
@@ -294,8 +301,66 @@ TEST_F(ServiceAccountTest, ATokenWithoutEndGoesWithItsSecret) {
   EXPECT_EQ((*user)->name, "system:serviceaccount:default:robot");
   server_.clock().advance(std::chrono::hours(24 * 3650));
   EXPECT_TRUE(check(token).ok()) << "no end";
+  EXPECT_EQ(labelled_, (Strings{"robot-token kubernetes.io/legacy-token-last-used=2024-01-01",
+                                "robot-token kubernetes.io/legacy-token-last-used=2033-12-29"}));
+  {
+    Notices notices;
+    EXPECT_TRUE(check(token).ok());
+    EXPECT_TRUE(notices.take().empty()) << "somebody made the secret";
+  }
+  ASSERT_EQ(server_.patch("/api/v1/namespaces/default/serviceaccounts/robot", R"({"secrets":[{"name":"robot-token"}]})")
+                .status,
+            200);
+  {
+    Notices notices;
+    EXPECT_TRUE(check(token).ok());
+    EXPECT_EQ(notices.take(), (Strings{"Use tokens from the TokenRequest API or manually created secret-based tokens "
+                                       "instead of auto-generated secret-based tokens."}));
+  }
+  // A day that is noted is not noted again; one that another server notes ahead is left alone.
+  labelled_.clear();
+  const auto label = [&](const std::string& text) {
+    ASSERT_EQ(server_.patch(secrets + "/robot-token", R"({"metadata":{"labels":{)" + text + "}}}").status, 200);
+  };
+  for (const char* day : {"2033-12-29", "2033-12-30"}) {
+    label(R"("kubernetes.io/legacy-token-last-used":")" + std::string(day) + "\"");
+    EXPECT_TRUE(check(token).ok());
+    EXPECT_TRUE(labelled_.empty()) << day;
+  }
+  label(R"("kubernetes.io/legacy-token-invalid-since":"2033-12-29")");
+  expect_refused(token,
+                 "the token in secret default/robot-token for service account default/robot has been marked invalid. "
+                 "Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the "
+                 "'kubernetes.io/legacy-token-invalid-since' label from the secret to temporarily allow use of this "
+                 "token");
   ASSERT_EQ(server_.remove(secrets + "/robot-token").status, 200);
   expect_refused(token, "the secret of the token is gone");
+}
+
+TEST_F(ServiceAccountTest, TheServerNotesSinceWhenItTracksAndWhatWasUsed) {
+  const std::string maps = "/api/v1/namespaces/kube-system/configmaps";
+  const std::string map = maps + "/kube-apiserver-legacy-service-account-token-tracking";
+  const auto since = [&] { return server_.get(map).at({"data", "since"}); };
+  const auto keep = [&] { return keep_token_tracking(server_.server(), server_.clock().now()).to_string(); };
+  EXPECT_EQ(keep(), "OK");
+  EXPECT_EQ(since(), "2024-01-01");
+  server_.clock().advance(std::chrono::hours(48));
+  EXPECT_EQ(keep(), "OK");
+  EXPECT_EQ(since(), "2024-01-01") << "the first day stands";
+  ASSERT_EQ(server_.patch(map, R"({"data":{"since":"yesterday"}})").status, 200);
+  EXPECT_EQ(keep(), "OK");
+  EXPECT_EQ(since(), "2024-01-03");
+
+  EXPECT_EQ(publish_client_authority(server_.server(), "PEM").to_string(), "OK");
+  EXPECT_EQ(publish_client_authority(server_.server(), "PEM 2").to_string(), "OK");
+  EXPECT_EQ(server_.get(maps + "/extension-apiserver-authentication").at({"data", "client-ca-file"}), "PEM 2");
+
+  const std::string secret = "/api/v1/namespaces/default/secrets";
+  const std::string uid = create(secret, R"({"metadata":{"name":"s"}})");
+  EXPECT_EQ(label_secret(server_.server(), "default", "s", uid, "a/b", "c").to_string(), "OK");
+  EXPECT_EQ(server_.get(secret + "/s").at({"metadata", "labels", "a/b"}), "c");
+  EXPECT_FALSE(label_secret(server_.server(), "default", "s", "another", "a/b", "d").ok());
+  EXPECT_EQ(server_.get(secret + "/s").at({"metadata", "labels", "a/b"}), "c");
 }
 
 TEST(BootstrapToken, SpeaksForItsSecret) {

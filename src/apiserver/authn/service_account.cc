@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/legacy_tokens.h"
 #include "api/names.h"
 #include "api/types/corev1.h"
 #include "api/value.h"
 #include "apiserver/authn/bearer.h"
+#include "apiserver/authn/notices.h"
+#include "base/log.h"
 #include "net/x509.h"
 
 namespace trireme::apiserver::authn {
@@ -208,7 +211,37 @@ Result<std::optional<UserInfo>> ServiceAccountAuthenticator::secret_token(const 
   if ((*account)->metadata.uid != claim("service-account.uid")) {
     return invalid_token("service account UID does not match");
   }
+  if ((*secret)->metadata.labels.contains(api::kLegacyTokenInvalidSince)) {
+    return invalid_token(
+        fmt::format("the token in secret {0}/{1} for service account {0}/{2} has been marked invalid. Use tokens from "
+                    "the TokenRequest API or manually created secret-based tokens, or remove the '{3}' label from the "
+                    "secret to temporarily allow use of this token",
+                    ns, (*secret)->metadata.name, name, api::kLegacyTokenInvalidSince));
+  }
+  const auto& references = (*account)->secrets;
+  if (std::ranges::any_of(references, [&](const auto& each) { return each.name == (*secret)->metadata.name; })) {
+    Notices::add(
+        "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated "
+        "secret-based tokens.");
+  }
+  note_use(**secret);
   return std::optional(account_user(ns, name, (*account)->metadata.uid));
+}
+
+void ServiceAccountAuthenticator::note_use(const api::corev1::Secret& secret) const {
+  if (!options_.label_secret) return;
+  const WallTime now = options_.clock->now();
+  const std::string today = api::day_of(now);
+  const auto& meta = secret.metadata;
+  const std::string last = meta.labels.get(api::kLegacyTokenLastUsed);
+  // Another server's clock may be a day ahead.
+  if (last == today || last == api::day_of(now + std::chrono::hours(24))) return;
+  const Status noted =
+      options_.label_secret(meta.namespace_, meta.name, meta.uid, std::string(api::kLegacyTokenLastUsed), today);
+  if (!noted.ok()) {
+    log::warning("The use of a token could not be noted",
+                 {{"secret", meta.namespace_ + "/" + meta.name}, {"error", noted}});
+  }
 }
 
 Result<std::shared_ptr<TokenIssuer>> service_account_issuer(ServiceAccountOptions options) {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "api/types/corev1.h"
 #include "api/value.h"
 #include "apiserver/authn/authn.h"
 #include "apiserver/watch/caches.h"
@@ -23,6 +25,10 @@ struct ServiceAccountOptions {
   std::string signing_key_pem;                     ///< For the issuer.
   std::vector<std::string> verification_keys_pem;  ///< More keys whose tokens are taken, beside the signing key.
   std::shared_ptr<Clock> clock;
+  /// Sets a label of a secret: how the use of tokens without an end is noted, once a day. Null: it is not noted.
+  std::function<Status(const std::string& ns, const std::string& name, const std::string& uid, const std::string& label,
+                       const std::string& value)>
+      label_secret = {};
 };
 
 /// Takes tokens whose account (and pod or secret, for bound ones) still exists with the same uid.
@@ -42,6 +48,7 @@ class ServiceAccountAuthenticator final : public Authenticator {
   ServiceAccountAuthenticator() = default;
   /// A token without an end, which is good as long as the secret that holds it.
   Result<std::optional<UserInfo>> secret_token(const std::string& token, const api::Value& claims);
+  void note_use(const api::corev1::Secret& secret) const;
 
   ServiceAccountOptions options_;
   std::vector<net::VerificationKey> keys_;

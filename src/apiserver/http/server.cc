@@ -7,6 +7,7 @@
 
 #include "api/status_convert.h"
 #include "api/value.h"
+#include "apiserver/authn/notices.h"
 #include "apiserver/http/capture.h"
 #include "apiserver/http/version.h"
 #include "base/log.h"
@@ -96,7 +97,9 @@ net::Response Server::call(net::Request request, const authn::UserInfo& user) {
 
 Status Server::authenticate(RequestContext& context) {
   if (options_.authenticator) {
+    authn::Notices notices;
     auto user = options_.authenticator->authenticate(context.request());
+    for (std::string& notice : notices.take()) context.warnings.push_back(std::move(notice));
     if (!user.ok()) {
       log::debug("Credentials refused", {{"path", context.info.path}, {"error", user.status()}});
       return api::unauthorized();

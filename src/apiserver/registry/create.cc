@@ -105,6 +105,10 @@ Result<CachedPointer> Writer::create_once(const WriteRequest& request, api::Obje
   attributes.name = name;
   attributes.object = &object;
   TRY(admission_.admit(attributes));
+  ServiceAllocator::Claim claim;
+  if (auto* service = object.as<api::corev1::Service>()) {
+    TRY_ASSIGN(claim, services_->claim(nullptr, *service));
+  }
   if (auto problems = api::validation::validate_create(object); !problems.empty()) {
     return api::invalid(request.resource.group, request.resource.kind, name, std::move(problems));
   }
@@ -113,10 +117,6 @@ Result<CachedPointer> Writer::create_once(const WriteRequest& request, api::Obje
   }
   TRY(admission_.validate(attributes));
 
-  ServiceAllocator::Claim claim;
-  if (auto* service = object.as<api::corev1::Service>()) {
-    TRY_ASSIGN(claim, services_->claim(nullptr, *service));
-  }
   auto stored = storage_->put(request.resource, std::move(object), 0, request.dry_run);
   if (!stored.ok()) {
     if (stored.status().is(Reason::kConflict)) return api::already_exists(request.resource, name);

@@ -1,14 +1,13 @@
 #include "apiserver/registry/service_allocator.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
+#include <map>
 
-#include "api/names.h"
 #include "api/status_convert.h"
+#include "api/validation/service.h"
+#include "apiserver/registry/service_families.h"
 
 namespace trireme::apiserver {
 
@@ -18,24 +17,23 @@ using api::corev1::Service;
 
 constexpr std::string_view kNone = "None";
 
-std::optional<uint32_t> parse_ip(std::string_view text) {
-  in_addr address{};
-  if (inet_pton(AF_INET, std::string(text).c_str(), &address) != 1) return std::nullopt;
-  return ntohl(address.s_addr);
+bool is_external_name(const Service& service) { return service.spec.type == api::corev1::kServiceTypeExternalName; }
+
+bool is_headless(const Service& service) {
+  return !service.spec.cluster_ips.empty() && service.spec.cluster_ips[0] == kNone;
 }
 
-std::string format_ip(uint32_t ip) {
-  return fmt::format("{}.{}.{}.{}", ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255);
+/// May have node ports.
+bool may_have_ports(const Service& service) {
+  return service.spec.type == api::corev1::kServiceTypeNodePort ||
+         service.spec.type == api::corev1::kServiceTypeLoadBalancer;
 }
 
-bool wants_ip(const Service& service) {
-  return service.spec.type != api::corev1::kServiceTypeExternalName && service.spec.cluster_ip != kNone;
-}
-
+/// Gets node ports without asking.
 bool wants_ports(const Service& service) {
-  if (service.spec.type == api::corev1::kServiceTypeNodePort) return true;
-  return service.spec.type == api::corev1::kServiceTypeLoadBalancer &&
-         service.spec.allocate_load_balancer_node_ports.value_or(true);
+  return service.spec.type == api::corev1::kServiceTypeNodePort ||
+         (service.spec.type == api::corev1::kServiceTypeLoadBalancer &&
+          service.spec.allocate_load_balancer_node_ports.value_or(true));
 }
 
 Status invalid(const Service& service, StatusCause cause) {
@@ -44,31 +42,35 @@ Status invalid(const Service& service, StatusCause cause) {
 
 }  // namespace
 
-ServiceAllocator::ServiceAllocator(std::shared_ptr<Caches> caches, uint32_t base, uint32_t size, uint16_t first_port,
-                                   uint16_t last_port, api::RandomSource random)
+ServiceAllocator::ServiceAllocator(std::shared_ptr<Caches> caches, std::vector<ServiceRange> ranges,
+                                   uint16_t first_port, uint16_t last_port, api::RandomSource random)
     : caches_(std::move(caches)),
-      base_(base),
-      size_(size),
+      ranges_(std::move(ranges)),
       first_port_(first_port),
       last_port_(last_port),
-      random_(std::move(random)) {}
-
-Result<std::shared_ptr<ServiceAllocator>> ServiceAllocator::create(std::shared_ptr<Caches> caches,
-                                                                   std::string_view cidr, uint16_t first_port,
-                                                                   uint16_t last_port, api::RandomSource random) {
-  size_t slash = cidr.find('/');
-  std::optional<uint32_t> ip = parse_ip(cidr.substr(0, slash));
-  int bits = 0;
-  if (slash != std::string_view::npos) std::from_chars(cidr.data() + slash + 1, cidr.data() + cidr.size(), bits);
-  if (!ip || bits < 8 || bits > 30 || first_port > last_port || first_port == 0) {
-    return Status::bad_request(fmt::format("\"{}\" is no IPv4 service range between /8 and /30", cidr));
-  }
-  uint32_t size = uint32_t{1} << (32 - bits);
-  return std::shared_ptr<ServiceAllocator>(
-      new ServiceAllocator(std::move(caches), *ip & ~(size - 1), size, first_port, last_port, std::move(random)));
+      random_(std::move(random)) {
+  for (const ServiceRange& range : ranges_) families_.push_back(range.family());
 }
 
-std::string ServiceAllocator::first_ip() const { return format_ip(base_ + 1); }
+Result<std::shared_ptr<ServiceAllocator>> ServiceAllocator::create(std::shared_ptr<Caches> caches,
+                                                                   std::string_view cidrs, uint16_t first_port,
+                                                                   uint16_t last_port, api::RandomSource random) {
+  const size_t comma = cidrs.find(',');
+  std::vector<ServiceRange> ranges(1);
+  TRY_ASSIGN(ranges[0], ServiceRange::parse(cidrs.substr(0, comma)));
+  if (comma != std::string_view::npos) {
+    TRY_ASSIGN(ServiceRange second, ServiceRange::parse(cidrs.substr(comma + 1)));
+    if (second.is_v6() == ranges[0].is_v6()) {
+      return Status::bad_request(fmt::format("the service ranges \"{}\" are of one family", cidrs));
+    }
+    ranges.push_back(second);
+  }
+  if (first_port > last_port || first_port == 0) {
+    return Status::bad_request(fmt::format("{}-{} is no range of node ports", first_port, last_port));
+  }
+  return std::shared_ptr<ServiceAllocator>(
+      new ServiceAllocator(std::move(caches), std::move(ranges), first_port, last_port, std::move(random)));
+}
 
 uint32_t ServiceAllocator::port_key(int32_t port, std::string_view protocol) {
   uint32_t kind = protocol == "UDP" ? 1 : protocol == "SCTP" ? 2 : 0;
@@ -79,66 +81,56 @@ Status ServiceAllocator::load() {
   if (loaded_) return {};
   TRY_ASSIGN(auto services, caches_->list<Service>());
   for (const auto& service : services) {
-    for (const std::string& text : service->spec.cluster_ips) {
-      if (auto ip = parse_ip(text)) ips_.insert(*ip);
-    }
-    if (auto ip = parse_ip(service->spec.cluster_ip)) ips_.insert(*ip);
+    for (const std::string& text : service->spec.cluster_ips) ips_.insert(ServiceRange::canonical(text));
+    ips_.insert(ServiceRange::canonical(service->spec.cluster_ip));
     for (const auto& port : service->spec.ports) {
       if (port.node_port != 0) ports_.insert(port_key(port.node_port, port.protocol));
     }
     if (service->spec.health_check_node_port != 0) ports_.insert(port_key(service->spec.health_check_node_port, "TCP"));
   }
+  ips_.erase("");
   loaded_ = true;
   return {};
 }
 
-Result<std::string> ServiceAllocator::take_ip(std::string_view asked, const Service& service, Claim& claim) {
+Status ServiceAllocator::take_ip(size_t index, Service& service, Claim& claim) {
+  auto& ips = service.spec.cluster_ips;
+  ips.resize(std::max(ips.size(), index + 1));
+  const auto position = std::ranges::find(families_, service.spec.ip_families[index]) - families_.begin();
+  const ServiceRange& range = ranges_.at(static_cast<size_t>(position));
+  const std::string& asked = ips[index];
   if (!asked.empty()) {
-    std::optional<uint32_t> ip = parse_ip(asked);
     auto refuse = [&](std::string_view why) {
       return invalid(service, api::field_error::invalid("spec.clusterIPs", fmt::format("[\"{}\"]", asked),
                                                         fmt::format("failed to allocate IP {}: {}", asked, why)));
     };
-    if (!ip || *ip <= base_ || *ip >= base_ + size_ - 1) {
-      return refuse(fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs is {}/{}",
-                                asked, format_ip(base_), 32 - __builtin_ctz(size_)));
+    if (!range.offset_of(asked)) {
+      return refuse(fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs is {}", asked,
+                                range.to_string()));
     }
-    if (!ips_.insert(*ip).second) return refuse("provided IP is already allocated");
-    claim.taken_ips_.push_back(*ip);
-    return std::string(asked);
+    const std::string ip = ServiceRange::canonical(asked);
+    if (!ips_.insert(ip).second) return refuse("provided IP is already allocated");
+    claim.taken_ips_.push_back(ip);
+    return {};
   }
   // As upstream: the lower part of the range is left to those who ask for an address, while the upper one has room.
-  uint32_t reserved = std::clamp(size_ / 16, uint32_t{16}, uint32_t{256});
-  if (size_ <= 32) reserved = 0;
-  uint32_t upper = size_ - 2 - reserved;
-  uint32_t start = random_() % upper;
-  for (uint32_t i = 0; i < size_ - 2; ++i) {
-    uint32_t offset = i < upper ? reserved + (start + i) % upper : i - upper;
-    uint32_t ip = base_ + 1 + offset;
+  const uint32_t count = range.count();
+  uint32_t reserved = std::clamp((count + 2) / 16, uint32_t{16}, uint32_t{256});
+  if (count < 32) reserved = 0;
+  const uint32_t upper = count - reserved;
+  const uint32_t start = random_() % upper;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t offset = i < upper ? reserved + (start + i) % upper : i - upper;
+    std::string ip = range.address(1 + offset);
     if (offset == 0 || !ips_.insert(ip).second) continue;
     claim.taken_ips_.push_back(ip);
-    return format_ip(ip);
+    ips[index] = std::move(ip);
+    return {};
   }
   return Status::internal("failed to allocate a serviceIP: range is full");
 }
 
-Result<int32_t> ServiceAllocator::take_port(int32_t asked, size_t index, std::string_view protocol,
-                                            const Service& service, Claim& claim) {
-  std::string field = fmt::format("spec.ports[{}].nodePort", index);
-  if (asked != 0) {
-    if (asked < first_port_ || asked > last_port_) {
-      return invalid(
-          service, api::field_error::invalid(field, int64_t{asked},
-                                             fmt::format("provided port is not in the valid range. The range of valid "
-                                                         "ports is {}-{}",
-                                                         first_port_, last_port_)));
-    }
-    if (!ports_.insert(port_key(asked, protocol)).second) {
-      return invalid(service, api::field_error::invalid(field, int64_t{asked}, "provided port is already allocated"));
-    }
-    claim.taken_ports_.push_back(port_key(asked, protocol));
-    return asked;
-  }
+Result<int32_t> ServiceAllocator::any_port(std::string_view protocol, Claim& claim) {
   int32_t count = last_port_ - first_port_ + 1;
   auto start = static_cast<int32_t>(random_() % static_cast<uint32_t>(count));
   for (int32_t i = 0; i < count; ++i) {
@@ -154,84 +146,156 @@ Result<int32_t> ServiceAllocator::take_port(int32_t asked, size_t index, std::st
   return Status::internal("failed to allocate a nodePort: range is full");
 }
 
-Result<ServiceAllocator::Claim> ServiceAllocator::claim(const Service* stored, Service& service) {
-  Claim claim;
-  std::scoped_lock lock(mutex_);
-  TRY(load());
-  claim.owner_ = this;
-  // A failure below destroys the claim, which takes the lock itself: undo by hand first.
-  auto fail = [&](Status status) {
-    for (uint32_t ip : claim.taken_ips_) ips_.erase(ip);
-    for (uint32_t port : claim.taken_ports_) ports_.erase(port);
-    claim.owner_ = nullptr;
-    return status;
+Result<int32_t> ServiceAllocator::take_port(int32_t asked, size_t index, std::string_view protocol,
+                                            const Service& service, Claim& claim) {
+  if (asked == 0) return any_port(protocol, claim);
+  std::string field = fmt::format("spec.ports[{}].nodePort", index);
+  if (asked < first_port_ || asked > last_port_) {
+    return invalid(service,
+                   api::field_error::invalid(field, int64_t{asked},
+                                             fmt::format("provided port is not in the valid range. The range of valid "
+                                                         "ports is {}-{}",
+                                                         first_port_, last_port_)));
+  }
+  if (!ports_.insert(port_key(asked, protocol)).second) {
+    return invalid(service, api::field_error::invalid(field, int64_t{asked}, "provided port is already allocated"));
+  }
+  claim.taken_ports_.push_back(port_key(asked, protocol));
+  return asked;
+}
+
+Status ServiceAllocator::take_ips(const Service* stored, Service& service, Claim& claim) {
+  auto& spec = service.spec;
+  if (keeps_preferred_families(stored, service)) return {};
+  const auto take_from = [&](size_t first) -> Status {
+    for (size_t i = first; i < spec.ip_families.size(); ++i) TRY(take_ip(i, service, claim));
+    spec.cluster_ip = spec.cluster_ips.empty() ? "" : spec.cluster_ips.front();
+    return {};
   };
-
-  bool had_ip = stored != nullptr && wants_ip(*stored) && !stored->spec.cluster_ip.empty();
-  if (!wants_ip(service)) {
-    if (service.spec.type == api::corev1::kServiceTypeExternalName) {
-      service.spec.cluster_ip.clear();
-      service.spec.cluster_ips.clear();
-    } else {
-      service.spec.cluster_ips = {std::string(kNone)};
-    }
-  } else {
-    if (service.spec.cluster_ip.empty() && !service.spec.cluster_ips.empty()) {
-      service.spec.cluster_ip = service.spec.cluster_ips.front();
-    }
-    if (had_ip && (service.spec.cluster_ip.empty() || service.spec.cluster_ip == stored->spec.cluster_ip)) {
-      service.spec.cluster_ip = stored->spec.cluster_ip;
-    } else {
-      auto ip = take_ip(service.spec.cluster_ip, service, claim);
-      if (!ip.ok()) return fail(ip.status());
-      service.spec.cluster_ip = std::move(*ip);
-    }
-    service.spec.cluster_ips = {service.spec.cluster_ip};
+  if (stored == nullptr || is_external_name(*stored)) {
+    if (is_external_name(service) || is_headless(service)) return {};
+    return take_from(0);
   }
-  if (had_ip && service.spec.cluster_ip != stored->spec.cluster_ip) {
-    if (auto ip = parse_ip(stored->spec.cluster_ip)) claim.freed_ips_.push_back(*ip);
+  if (is_headless(*stored)) return {};
+  const auto& before = stored->spec;
+  const auto free_from = [&](size_t first) {
+    for (size_t i = first; i < before.cluster_ips.size(); ++i) {
+      claim.freed_ips_.push_back(ServiceRange::canonical(before.cluster_ips[i]));
+    }
+  };
+  if (is_external_name(service)) {
+    free_from(0);
+    return {};
   }
+  // Other changes of addresses are validation's to refuse.
+  if (before.cluster_ips.size() == 1 && spec.ip_families.size() == 2) return take_from(1);
+  if (before.cluster_ips.size() == 2 && spec.ip_families.size() == 1) free_from(1);
+  return {};
+}
 
+Status ServiceAllocator::take_ports(const Service* stored, Service& service, Claim& claim) {
   std::unordered_set<uint32_t> held;
   if (stored != nullptr) {
     for (const auto& port : stored->spec.ports) {
       if (port.node_port != 0) held.insert(port_key(port.node_port, port.protocol));
     }
   }
+  auto& ports = service.spec.ports;
   std::unordered_set<uint32_t> kept;
-  if (wants_ports(service)) {
-    for (size_t i = 0; i < service.spec.ports.size(); ++i) {
-      auto& port = service.spec.ports[i];
-      uint32_t key = port_key(port.node_port, port.protocol);
+  if (may_have_ports(service)) {
+    // Ports of several protocols with one number share a node port: those asked for first, wherever they stand.
+    std::map<int32_t, int32_t> by_port;
+    for (const auto& port : ports) {
+      if (port.node_port != 0) by_port.emplace(port.port, port.node_port);
+    }
+    for (size_t i = 0; i < ports.size(); ++i) {
+      auto& port = ports[i];
+      if (port.node_port == 0) {
+        if (!wants_ports(service)) continue;
+        const auto shared = by_port.find(port.port);
+        if (shared != by_port.end() && !ports_.contains(port_key(shared->second, port.protocol))) {
+          port.node_port = shared->second;
+        }
+      }
+      const uint32_t key = port_key(port.node_port, port.protocol);
       if (port.node_port != 0 && held.contains(key)) {
         kept.insert(key);
         continue;
       }
-      auto taken = take_port(port.node_port, i, port.protocol, service, claim);
-      if (!taken.ok()) return fail(taken.status());
-      port.node_port = *taken;
+      TRY_ASSIGN(port.node_port, take_port(port.node_port, i, port.protocol, service, claim));
+      by_port.emplace(port.port, port.node_port);
     }
-  } else if (stored == nullptr || wants_ports(*stored)) {
-    for (auto& port : service.spec.ports) port.node_port = 0;
   }
   for (uint32_t key : held) {
     if (!kept.contains(key)) claim.freed_ports_.push_back(key);
   }
+  return {};
+}
+
+Status ServiceAllocator::take_health_port(const Service* stored, Service& service, Claim& claim) {
+  const int32_t before = stored != nullptr ? stored->spec.health_check_node_port : 0;
+  const bool needed = stored != nullptr && api::validation::needs_health_check_port(*stored);
+  int32_t& port = service.spec.health_check_node_port;
+  if (api::validation::needs_health_check_port(service)) {
+    // Another one instead is validation's to refuse.
+    if (needed && before != 0) return {};
+    if (port == 0) {
+      TRY_ASSIGN(port, any_port("TCP", claim));
+      return {};
+    }
+    const uint32_t key = port_key(port, "TCP");
+    if (port < first_port_ || port > last_port_ || !ports_.insert(key).second) {
+      return Status::internal(fmt::format(
+          "failed to allocate requested HealthCheck NodePort {}: provided port is {}", port,
+          port < first_port_ || port > last_port_
+              ? fmt::format("not in the valid range. The range of valid ports is {}-{}", first_port_, last_port_)
+              : "already allocated"));
+    }
+    claim.taken_ports_.push_back(key);
+    return {};
+  }
+  if (needed && before != 0) {
+    claim.freed_ports_.push_back(port_key(before, "TCP"));
+    if (port == before) port = 0;
+  }
+  return {};
+}
+
+Status ServiceAllocator::take(const Service* stored, Service& service, Claim& claim) {
+  api::validation::ErrorList errors;
+  init_families(families_, stored, service, errors);
+  if (!errors.empty()) return api::invalid("", "Service", service.metadata.name, errors.take());
+  TRY(take_ips(stored, service, claim));
+  TRY(take_ports(stored, service, claim));
+  return take_health_port(stored, service, claim);
+}
+
+Result<ServiceAllocator::Claim> ServiceAllocator::claim(const Service* stored, Service& service) {
+  Claim claim;
+  std::scoped_lock lock(mutex_);
+  TRY(load());
+  const Status taken = take(stored, service, claim);
+  // The claim's destructor would take the lock itself.
+  if (!taken.ok()) {
+    undo(claim);
+    return taken;
+  }
+  claim.owner_ = this;
   return claim;
 }
 
-void ServiceAllocator::release_locked(const Service& service) {
-  for (const std::string& text : service.spec.cluster_ips) {
-    if (auto ip = parse_ip(text)) ips_.erase(*ip);
-  }
-  for (const auto& port : service.spec.ports) {
-    if (port.node_port != 0) ports_.erase(port_key(port.node_port, port.protocol));
-  }
+void ServiceAllocator::undo(Claim& claim) {
+  for (const std::string& ip : claim.taken_ips_) ips_.erase(ip);
+  for (uint32_t port : claim.taken_ports_) ports_.erase(port);
 }
 
 void ServiceAllocator::release(const Service& service) {
   std::scoped_lock lock(mutex_);
-  release_locked(service);
+  for (const std::string& text : service.spec.cluster_ips) ips_.erase(ServiceRange::canonical(text));
+  for (const auto& port : service.spec.ports) {
+    if (port.node_port != 0) ports_.erase(port_key(port.node_port, port.protocol));
+  }
+  if (service.spec.health_check_node_port != 0) ports_.erase(port_key(service.spec.health_check_node_port, "TCP"));
 }
 
 ServiceAllocator::Claim& ServiceAllocator::Claim::operator=(Claim&& other) noexcept {
@@ -246,14 +310,13 @@ ServiceAllocator::Claim& ServiceAllocator::Claim::operator=(Claim&& other) noexc
 ServiceAllocator::Claim::~Claim() {
   if (owner_ == nullptr) return;
   std::scoped_lock lock(owner_->mutex_);
-  for (uint32_t ip : taken_ips_) owner_->ips_.erase(ip);
-  for (uint32_t port : taken_ports_) owner_->ports_.erase(port);
+  owner_->undo(*this);
 }
 
 void ServiceAllocator::Claim::commit() {
   if (owner_ == nullptr) return;
   std::scoped_lock lock(owner_->mutex_);
-  for (uint32_t ip : freed_ips_) owner_->ips_.erase(ip);
+  for (const std::string& ip : freed_ips_) owner_->ips_.erase(ip);
   for (uint32_t port : freed_ports_) owner_->ports_.erase(port);
   owner_ = nullptr;
 }

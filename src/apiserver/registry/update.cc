@@ -118,6 +118,10 @@ Result<Writer::Updated> Writer::update_once(const WriteRequest& request, const C
   attributes.object = &object;
   attributes.old_object = &before;
   TRY(admission_.admit(attributes));
+  ServiceAllocator::Claim claim;
+  if (auto* service = object.as<api::corev1::Service>(); service != nullptr && request.subresource.empty()) {
+    TRY_ASSIGN(claim, services_->claim(before.as<api::corev1::Service>(), *service));
+  }
   auto problems = request.subresource.empty()
                       ? api::validation::validate_update(object, before)
                       : api::validation::validate_subresource_update(object, before, request.subresource);
@@ -141,10 +145,6 @@ Result<Writer::Updated> Writer::update_once(const WriteRequest& request, const C
     return Updated{std::make_shared<const CachedObject>(stored->key(), stored->revision(), std::move(object))};
   }
 
-  ServiceAllocator::Claim claim;
-  if (auto* service = object.as<api::corev1::Service>()) {
-    TRY_ASSIGN(claim, services_->claim(before.as<api::corev1::Service>(), *service));
-  }
   if (same_bytes(object, before)) return Updated{stored};
   // Who asked for a certain version finds out on the next round that it is no longer the stored one.
   may_retry = true;

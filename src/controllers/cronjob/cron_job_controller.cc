@@ -48,6 +48,9 @@ CronJobController::CronJobController(const ControllerContext& context)
       cron_jobs_(context.informers->informer<CronJob>()),
       jobs_(context.informers->informer<Job>()),
       events_(context.events->recorder("cronjob-controller")),
+      creation_skew_("cronjob_controller_job_creation_skew_duration_seconds",
+                     "Time between when a cronjob is due, and when the job is created", {},
+                     metrics::exponential_bounds(1, 2, 10)),
       newest_(cron_jobs_) {
   index_by_controller(jobs_);
   cron_jobs_.add_handler(
@@ -259,6 +262,8 @@ Status CronJobController::start_job(CronJob& cron_job, WallTime scheduled) {
     return made.status();
   } else {
     events_.normal(cron_job, "SuccessfulCreate", "Created job " + name);
+    // Between the time it was due and the time the server gave it.
+    creation_skew_.observe({}, Duration(made->metadata.creation_timestamp.wall() - scheduled));
   }
   status.active.push_back(client::reference_to(*made));
   status.last_schedule_time = api::Time(scheduled);

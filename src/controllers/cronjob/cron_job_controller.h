@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "api/types/batchv1.h"
+#include "base/metrics.h"
 #include "controllers/runtime/controller.h"
 #include "controllers/support/newest.h"
 
@@ -12,11 +13,12 @@ namespace trireme::controllers {
 
 /// Makes jobs by a schedule. https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
 /// Between two times there is one timer, for the next.
-class CronJobController final : public Controller {
+class CronJobController final : public Controller, public metrics::Source {
  public:
   explicit CronJobController(const ControllerContext& context);
 
   Result<Outcome> reconcile(const std::string& key) override;
+  void print_metrics(std::string& out) const override { creation_skew_.print(out); }
 
  private:
   using CronJob = api::batchv1::CronJob;
@@ -43,6 +45,7 @@ class CronJobController final : public Controller {
   client::Informer<CronJob>& cron_jobs_;
   client::Informer<Job>& jobs_;
   client::EventRecorder events_;
+  metrics::Histograms creation_skew_;
   Newest<CronJob> newest_;
 };
 

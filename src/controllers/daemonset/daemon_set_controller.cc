@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
-#include "api/validation/equal.h"
+#include "api/value.h"
 #include "controllers/daemonset/plan.h"
 #include "controllers/history/revisions.h"
 #include "controllers/runtime/batches.h"
 #include "controllers/support/ownership.h"
+#include "controllers/support/status_writes.h"
 #include "controllers/support/statuses.h"
 
 namespace trireme::controllers {
@@ -22,6 +24,8 @@ namespace {
 /// At most so many pods are created or deleted in one pass.
 constexpr size_t kBurst = 250;
 constexpr int32_t kDefaultHistory = 10;
+/// By which pods and revisions belong together.
+constexpr std::string_view kHashLabel = api::appsv1::kDefaultDaemonSetUniqueLabelKey;
 constexpr Duration kFirstDelay = std::chrono::seconds(1);
 constexpr Duration kLastDelay = std::chrono::minutes(15);
 
@@ -58,12 +62,15 @@ class DaemonSetController::Pass {
  private:
   Status find_places();
   Status find_revisions();
+  /// Revisions that store the same as the current one, as somebody may have made them, become one: their pods get its
+  /// hash, so that they are not taken for old ones.
+  Status merge_equal(const std::string& data);
+  Result<PodPointer> relabel(const Pod& pod);
   Status carry_out(Plan plan);
   Status create_on(const std::string& node);
   Status remove(const Pod& pod);
   /// Adds those finished pods whose time has come to the pods to be removed.
   void kill_failed(Plan& plan);
-  Status write_status(const api::appsv1::DaemonSetStatus& status);
   Status clean_up();
   void look_again_in(Duration delay) { look_again_ = look_again_ ? std::min(*look_again_, delay) : delay; }
 
@@ -100,7 +107,7 @@ Result<Outcome> DaemonSetController::Pass::run() {
   if (failure.ok() && quiet) failure = carry_out(plan_update(set_, places_, hash_, now_));
   const Counts counts = count_status(set_, places_, hash_, now_);
   if (counts.look_again) look_again_in(*counts.look_again);
-  TRY(write_status(counts.status));
+  TRY(write_status_unless_equal(client_, controller_.sets_.get(client::key_of(set_.metadata)), set_, counts.status));
   if (!failure.ok()) {
     if (namespace_is_ending(failure)) return Outcome::done();
     return failure;
@@ -150,20 +157,47 @@ Status DaemonSetController::Pass::find_revisions() {
                  [&] { return confirm_alive(client_, set_); }));
   history::sort_revisions(revisions_);
   const std::string data = history::template_patch(set_.spec.template_);
-  const int64_t highest = history::highest_number(revisions_);
-  current_ = history::find_equal(revisions_, data);
-  if (!current_) {
-    const history::Owner owner{client::reference_to(set_), set_.spec.template_.metadata.labels, metadata.annotations,
-                               std::string(api::appsv1::kDefaultDaemonSetUniqueLabelKey)};
-    TRY_ASSIGN(current_, history::create_revision(client_, owner, data, highest + 1, set_.status.collision_count));
-    controller_.revisions_fence_.wrote(metadata.uid, current_->metadata.resource_version);
-    revisions_.push_back(current_);
-  } else if (current_->revision < highest) {
-    TRY_ASSIGN(current_, history::renumber(client_, *current_, highest + 1));
-    controller_.revisions_fence_.wrote(metadata.uid, current_->metadata.resource_version);
+  const history::Owner owner{client::reference_to(set_), set_.spec.template_.metadata.labels, metadata.annotations,
+                             std::string(kHashLabel)};
+  TRY_ASSIGN(current_, history::find_or_make(client_, owner, data, revisions_, set_.status.collision_count,
+                                             [&](const ControllerRevision& written) {
+                                               controller_.revisions_fence_.wrote(metadata.uid,
+                                                                                  written.metadata.resource_version);
+                                             }));
+  hash_ = current_->metadata.labels.get(kHashLabel);
+  return merge_equal(data);
+}
+
+Status DaemonSetController::Pass::merge_equal(const std::string& data) {
+  for (;;) {
+    std::vector<RevisionPointer> others;
+    std::ranges::copy_if(revisions_, std::back_inserter(others),
+                         [&](const auto& each) { return each->metadata.name != current_->metadata.name; });
+    const RevisionPointer same = history::find_equal(others, data);
+    if (!same) return {};
+    const std::string hash = same->metadata.labels.get(kHashLabel);
+    for (Place& place : places_) {
+      for (PodPointer& pod : place.pods) {
+        if (hash == hash_ || pod->metadata.labels.get(kHashLabel) != hash) continue;
+        TRY_ASSIGN(pod, relabel(*pod));
+      }
+    }
+    client::DeleteOptions options;
+    options.uid = same->metadata.uid;
+    const Status gone = client_.remove<ControllerRevision>(same->metadata.namespace_, same->metadata.name, options);
+    if (!gone.ok() && !gone.is(Reason::kNotFound) && !gone.is(Reason::kConflict)) return gone;
+    std::erase(revisions_, same);
   }
-  hash_ = current_->metadata.labels.get(api::appsv1::kDefaultDaemonSetUniqueLabelKey);
-  return {};
+}
+
+Result<PodPointer> DaemonSetController::Pass::relabel(const Pod& pod) {
+  api::Value patch = api::Value::object();
+  patch["metadata"]["uid"] = pod.metadata.uid;
+  patch["metadata"]["labels"][kHashLabel] = hash_;
+  TRY_ASSIGN(Pod changed, client_.patch<Pod>(pod.metadata.namespace_, pod.metadata.name, client::PatchType::kMerge,
+                                             api::to_json(patch)));
+  controller_.fence_.wrote(set_.metadata.uid, changed.metadata.resource_version);
+  return std::make_shared<const Pod>(std::move(changed));
 }
 
 void DaemonSetController::Pass::kill_failed(Plan& plan) {
@@ -227,24 +261,16 @@ Status DaemonSetController::Pass::remove(const Pod& pod) {
   return {};
 }
 
-Status DaemonSetController::Pass::write_status(const api::appsv1::DaemonSetStatus& status) {
-  const auto stored = controller_.sets_.get(client::key_of(set_.metadata));
-  if (stored && api::validation::semantic_equal(stored->status, status)) return {};
-  set_.status = status;
-  const Status written = client_.update_status(set_).status();
-  return written.is(Reason::kNotFound) ? Status() : written;
-}
-
 Status DaemonSetController::Pass::clean_up() {
   std::set<std::string> used;
   for (const Place& place : places_) {
     for (const PodPointer& pod : place.pods) {
-      used.insert(pod->metadata.labels.get(api::appsv1::kDefaultDaemonSetUniqueLabelKey));
+      used.insert(pod->metadata.labels.get(kHashLabel));
     }
   }
   std::set<std::string> live{current_->metadata.name};
   for (const RevisionPointer& revision : revisions_) {
-    const std::string hash = revision->metadata.labels.get(api::appsv1::kDefaultDaemonSetUniqueLabelKey);
+    const std::string hash = revision->metadata.labels.get(kHashLabel);
     if (!hash.empty() && used.contains(hash)) live.insert(revision->metadata.name);
   }
   return history::truncate(client_, revisions_, live, set_.spec.revision_history_limit.value_or(kDefaultHistory));

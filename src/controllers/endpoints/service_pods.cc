@@ -1,5 +1,6 @@
 #include "controllers/endpoints/service_pods.h"
 
+#include <algorithm>
 #include <set>
 
 #include "api/selectors.h"
@@ -15,7 +16,10 @@ using ServicePointer = std::shared_ptr<const Service>;
 
 /// Whether any endpoint would look different, the labels aside.
 bool endpoint_changed(const Pod& a, const Pod& b) {
-  if (a.status.pod_ip != b.status.pod_ip || a.status.pod_ips.size() != b.status.pod_ips.size()) return true;
+  if (a.status.pod_ip != b.status.pod_ip ||
+      !std::ranges::equal(a.status.pod_ips, b.status.pod_ips, {}, &api::corev1::PodIP::ip, &api::corev1::PodIP::ip)) {
+    return true;
+  }
   if (a.spec.node_name != b.spec.node_name || is_ready(a) != is_ready(b) || is_finished(a) != is_finished(b))
     return true;
   if (a.metadata.deletion_timestamp.has_value() != b.metadata.deletion_timestamp.has_value()) return true;

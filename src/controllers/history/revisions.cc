@@ -137,6 +137,23 @@ Result<RevisionPointer> renumber(client::Client& client, const ControllerRevisio
   return std::make_shared<const ControllerRevision>(std::move(changed));
 }
 
+Result<RevisionPointer> find_or_make(client::Client& client, const Owner& owner, const std::string& data,
+                                     std::vector<RevisionPointer>& revisions, std::optional<int32_t>& collision_count,
+                                     const std::function<void(const ControllerRevision& revision)>& wrote) {
+  const int64_t highest = highest_number(revisions);
+  RevisionPointer found = find_equal(revisions, data);
+  if (found && found->revision == highest) return found;
+  if (!found) {
+    TRY_ASSIGN(found, create_revision(client, owner, data, highest + 1, collision_count));
+  } else {
+    TRY_ASSIGN(found, renumber(client, *found, highest + 1));
+    std::erase_if(revisions, [&](const auto& each) { return each->metadata.name == found->metadata.name; });
+  }
+  wrote(*found);
+  revisions.push_back(found);
+  return found;
+}
+
 Status truncate(client::Client& client, const std::vector<RevisionPointer>& revisions,
                 const std::set<std::string>& live, int32_t limit) {
   std::vector<RevisionPointer> old;

@@ -51,6 +51,13 @@ Result<RevisionPointer> create_revision(client::Client& client, const Owner& own
 /// Gives an old revision a new number: a rollback to it.
 Result<RevisionPointer> renumber(client::Client& client, const ControllerRevision& revision, int64_t number);
 
+/// The revision that stores `data`, with the highest number: of the (sorted) `revisions` the newest that does,
+/// renumbered if it was passed, else a new one. `revisions` has it afterwards as it was written, in its place. `wrote`
+/// is told of what was written.
+Result<RevisionPointer> find_or_make(client::Client& client, const Owner& owner, const std::string& data,
+                                     std::vector<RevisionPointer>& revisions, std::optional<int32_t>& collision_count,
+                                     const std::function<void(const ControllerRevision& revision)>& wrote);
+
 /// Deletes the oldest of the (sorted) revisions that are not in `live`, until `limit` of those are left.
 Status truncate(client::Client& client, const std::vector<RevisionPointer>& revisions,
                 const std::set<std::string>& live, int32_t limit);

@@ -1,6 +1,7 @@
 #include "controllers/job/job_controller.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "api/validation/equal.h"
 #include "base/log.h"
@@ -47,6 +48,7 @@ JobController::JobController(const ControllerContext& context)
 
 void JobController::on_job(const JobPointer& before, const JobPointer& after) {
   if (after) {
+    if (!before && is_managed_elsewhere(*after)) metrics_.managed_elsewhere(*after->spec.managed_by);
     enqueue(client::key_of(after->metadata));
     return;
   }
@@ -73,6 +75,7 @@ void JobController::enqueue_pod(const Pod& pod) {
 }
 
 void JobController::on_pod(const PodPointer& before, const PodPointer& after) {
+  metrics_.pod_changed(before.get(), after.get());
   if (!after) {
     enqueue_job_of(*before);
     return;
@@ -122,10 +125,14 @@ Result<Outcome> JobController::reconcile(const std::string& key) {
     events_.warning(*job, "UnknownCompletionMode", "Skipped Job sync because completion mode is unknown");
     return Outcome::done();
   }
-  return sync_job(*job, *memory);
+  const Duration begin = clock().monotonic();
+  JobMetrics::Action action = JobMetrics::Action::kTracking;
+  Result<Outcome> outcome = sync_job(*job, *memory, action);
+  metrics_.synced(*job, outcome.ok(), action, clock().monotonic() - begin);
+  return outcome;
 }
 
-Result<Outcome> JobController::sync_job(const Job& job, JobMemory& memory) {
+Result<Outcome> JobController::sync_job(const Job& job, JobMemory& memory, JobMetrics::Action& action) {
   TRY_ASSIGN(std::vector<JobPod> pods, claim(job, memory));
   const WallTime now = clock().now();
   JobSync sync = examine(job, std::move(pods), memory.backoff, now);
@@ -134,6 +141,7 @@ Result<Outcome> JobController::sync_job(const Job& job, JobMemory& memory) {
   std::optional<Duration> wait = sync.deadline_in;
   std::string_view turned;  // the event of a suspension or its end
   if (sync.ending) {
+    if (!sync.active.empty()) action = JobMetrics::Action::kPodsDeleted;
     changes = delete_pods(sync, memory, sync.active, /*uncounted=*/false);
     // It has not ended while pods may still run.
     if (!changes.failure.ok()) sync.ending.reset();
@@ -143,10 +151,14 @@ Result<Outcome> JobController::sync_job(const Job& job, JobMemory& memory) {
       const PodPlan plan = plan_pods(sync);
       if (plan.wait) wait = std::min(wait.value_or(*plan.wait), *plan.wait);
       if (!plan.remove.empty()) {
+        action = JobMetrics::Action::kPodsDeleted;
         changes = delete_pods(sync, memory, plan.remove, /*uncounted=*/true);
       } else {
         TRY(track_again(sync, memory));
-        if (plan.create > 0) changes = create_pods(sync, memory, plan);
+        if (plan.create > 0) {
+          action = JobMetrics::Action::kPodsCreated;
+          changes = create_pods(sync, memory, plan);
+        }
       }
     }
     if (is_complete(sync, changes.active)) {
@@ -300,9 +312,11 @@ JobController::Changes JobController::delete_pods(JobSync& sync, JobMemory& memo
 
 JobController::Changes JobController::create_pods(const JobSync& sync, JobMemory& memory, const PodPlan& plan) {
   std::vector<std::optional<Pod>> made(plan.create);
+  std::atomic<size_t> failed = 0;
   const BatchResult result = slow_start(plan.create, parallel_, [&](size_t i) -> Status {
     Result<Pod> pod = client().create(pod_of(sync, plan.indexes.empty() ? kNoIndex : plan.indexes[i]));
     if (!pod.ok()) {
+      ++failed;
       if (!namespace_is_ending(pod.status())) {
         events_.warning(sync.job, "FailedCreate", "Error creating: " + pod.status().message());
       }
@@ -312,6 +326,7 @@ JobController::Changes JobController::create_pods(const JobSync& sync, JobMemory
     made[i] = std::move(*pod);
     return {};
   });
+  metrics_.created(sync, result.succeeded, failed);
   Changes changes{static_cast<int32_t>(sync.active.size() + result.succeeded), result.failure};
   for (std::optional<Pod>& pod : made) {
     if (pod) memory.wrote(std::move(*pod));
@@ -341,6 +356,7 @@ Status JobController::release_orphan(const std::string& pod_key) {
 Status JobController::write_status(Job& job, const JobStatus& before, JobMemory& memory) {
   if (api::validation::semantic_equal(before, job.status)) return {};
   TRY_ASSIGN(Job written, client().update_status(job));
+  metrics_.counted(written, before);
   job = std::move(written);
   memory.wrote(job);
   return {};
@@ -363,6 +379,7 @@ Status JobController::track(JobSync& sync, JobMemory& memory, const JobStatus& b
     const std::string& uid = release.pods[i]->metadata.uid;
     tracked.erase(uid);
     memory.released(uid);
+    if (!release.actions[i].empty()) metrics_.failure_handled(release.actions[i]);
   }
   const JobStatus written = sync.job.status;
   count_released(sync.job.status, tracked);
@@ -374,6 +391,7 @@ Status JobController::track(JobSync& sync, JobMemory& memory, const JobStatus& b
 }
 
 void JobController::announce_end(const Job& job, const JobCondition& ending) {
+  metrics_.finished(job, ending);
   if (ending.type != kJobComplete) {
     events_.warning(job, ending.reason, ending.message);
     return;

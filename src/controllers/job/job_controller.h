@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "api/types/batchv1.h"
+#include "base/metrics.h"
 #include "controllers/job/job_memory.h"
+#include "controllers/job/job_metrics.h"
 #include "controllers/job/job_sync.h"
 #include "controllers/job/tracking.h"
 #include "controllers/runtime/controller.h"
@@ -16,11 +18,12 @@ namespace trireme::controllers {
 
 /// Runs pods until enough of them have succeeded. https://kubernetes.io/docs/concepts/workloads/controllers/job/
 /// Keys are those of jobs, and "pod/NAMESPACE/NAME" for pods that keep a job's finalizer though no job will count them.
-class JobController final : public Controller {
+class JobController final : public Controller, public metrics::Source {
  public:
   explicit JobController(const ControllerContext& context);
 
   Result<Outcome> reconcile(const std::string& key) override;
+  void print_metrics(std::string& out) const override { metrics_.print(out); }
 
  private:
   using Job = api::batchv1::Job;
@@ -39,7 +42,8 @@ class JobController final : public Controller {
   Result<Pod> patch(const Pod& pod, std::string body);
   Result<Pod> adopt(const Job& job, const Pod& pod);
   Status release(const Job& job, const Pod& pod);
-  Result<Outcome> sync_job(const Job& job, JobMemory& memory);
+  /// `action` receives what the pass did.
+  Result<Outcome> sync_job(const Job& job, JobMemory& memory, JobMetrics::Action& action);
 
   struct Changes {
     int32_t active = 0;  ///< Pods that will be active.
@@ -62,6 +66,7 @@ class JobController final : public Controller {
   client::Informer<Job>& jobs_;
   client::Informer<Pod>& pods_;
   client::EventRecorder events_;
+  JobMetrics metrics_;
   const bool parallel_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<JobMemory>> memories_;  ///< By the job's UID.

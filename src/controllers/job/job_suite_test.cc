@@ -155,6 +155,48 @@ TEST_F(JobSuite, RunsUntilEnoughHaveSucceeded) {
   EXPECT_EQ(count("SuccessfulCreate"), 3);
 }
 
+TEST_F(JobSuite, TellsOfItselfInMetrics) {
+  run("job");
+  Job work = job(2, 2, true);
+  auto& rule = work.spec.pod_failure_policy.emplace().rules.emplace_back();
+  rule.action = kPodFailurePolicyActionIgnore;
+  rule.on_exit_codes.emplace().operator_ = "In";
+  rule.on_exit_codes->values = {42};
+  create(work);
+  Job foreign = job(1, 1);
+  foreign.metadata.name = "foreign";
+  foreign.spec.managed_by = "example.com/queue";
+  create(foreign);
+  const PodPointer first = await_index(0);
+  finish(first, false, 42);
+  // Its place is taken after the back-off.
+  ASSERT_TRUE(advance_until(*pods_, seconds(5), [&] {
+    const PodPointer next = active_index(0);
+    return next && next->metadata.uid != first->metadata.uid;
+  }));
+  finish(await_index(0), true);
+  finish(await_index(1), true);
+  ASSERT_TRUE(until_finished(kJobComplete, "CompletionsReached"));
+  ASSERT_TRUE(no_finalizers());
+  for (
+      const std::string_view line : {
+          R"(job_controller_jobs_finished_total{completion_mode="Indexed",result="succeeded",reason="CompletionsReached"} 1)",
+          R"(job_controller_job_pods_finished_total{completion_mode="Indexed",result="succeeded"} 2)",
+          R"(job_controller_job_finished_indexes_total{status="succeeded",backoffLimit="global"} 2)",
+          R"(job_controller_pod_failures_handled_by_failure_policy_total{action="Ignore"} 1)",
+          R"(job_controller_terminated_pods_tracking_finalizer_total{event="add"} 3)",
+          R"(job_controller_terminated_pods_tracking_finalizer_total{event="delete"} 3)",
+          R"(job_controller_job_pods_creation_total{reason="new",status="succeeded"} 3)",
+          R"(job_controller_jobs_by_external_controller_total{controller_name="example.com/queue"} 1)",
+          R"(job_controller_job_sync_duration_seconds_count{completion_mode="Indexed",result="success",action="pods_created"} 2)",
+      }) {
+    // The controller's own view of the pods may lag behind this one's.
+    EXPECT_TRUE(pods_->until([&] { return manager_->metrics().find(line) != std::string::npos; }, seconds(5)))
+        << line << "\n"
+        << manager_->metrics();
+  }
+}
+
 TEST_F(JobSuite, AQueueOfWorkEndsWithItsPods) {
   run("job");
   create(job(std::nullopt, 3));

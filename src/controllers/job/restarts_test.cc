@@ -72,6 +72,19 @@ Scenario::Act until_ended(const Job& job) {
           }};
 }
 
+/// Tells how many pods of the same job were asked about before this one, however often it is asked.
+std::function<size_t(const Pod&)> nth_of_job() {
+  struct Seen {
+    std::mutex mutex;
+    std::map<std::string, std::map<std::string, size_t>> pods;  // UIDs, by the job's
+  };
+  return [seen = std::make_shared<Seen>()](const Pod& pod) {
+    const std::lock_guard lock(seen->mutex);
+    auto& pods = seen->pods[pod.metadata.labels.at(api::batchv1::kControllerUidLabel)];
+    return pods.emplace(pod.metadata.uid, pods.size()).first->second;
+  };
+}
+
 TEST(JobRestarts, AnIndexedJobWithFailuresComesToTheSameEnd) {
   // Index 1 fails once, index 2 twice, which is once too often.
   Job job = work(4, 2, true);
@@ -89,27 +102,24 @@ TEST(JobRestarts, AJobThatGivesUpComesToTheSameEnd) {
   // The second pod of each run fails, and so do the next; one that still runs is ended.
   Job job = work(5, 1, false);
   job.spec.backoff_limit = 1;
-  auto seen = std::make_shared<std::map<std::string, std::map<std::string, size_t>>>();
-  auto mutex = std::make_shared<std::mutex>();
   survives({.controllers = "job",
             .acts = {until_ended(job)},
-            .kubelet = ending_at_once([=](const Pod& pod) {
-              const std::lock_guard lock(*mutex);
-              auto& pods = (*seen)[pod.metadata.labels.at(api::batchv1::kControllerUidLabel)];
-              return pods.emplace(pod.metadata.uid, pods.size()).first->second == 0 ? 0 : 1;
-            })});
+            .kubelet = ending_at_once([nth = nth_of_job()](const Pod& pod) { return nth(pod) == 0 ? 0 : 1; })});
 }
 
 TEST(JobRestarts, APolicyThatFailsTheJobComesToTheSameEnd) {
-  Job job = work(3, 3, true);
+  // The pod that fails must be the last of the three, whichever index that is: pods are made side by side, and a
+  // controller that dies before it has made them all finds a job that has failed with two.
+  Job job = work(3, 3, false);
   auto& rule = job.spec.pod_failure_policy.emplace().rules.emplace_back();
   rule.action = "FailJob";
   rule.on_exit_codes.emplace().operator_ = "In";
   rule.on_exit_codes->values = {42};
+  const auto nth = nth_of_job();
   survives({.controllers = "job",
             .acts = {until_ended(job)},
-            .kubelet = ending_at_once([](const Pod& pod) -> std::optional<int32_t> {
-              return completion_index(pod) == 2 ? std::optional<int32_t>(42) : std::nullopt;
+            .kubelet = ending_at_once([=](const Pod& pod) -> std::optional<int32_t> {
+              return nth(pod) == 2 ? std::optional<int32_t>(42) : std::nullopt;
             })});
 }
 

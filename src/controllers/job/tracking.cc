@@ -91,6 +91,7 @@ Release note_ended(JobSync& sync) {
     const std::string& uid = pod.pod->metadata.uid;
     const bool valid = !indexed || (pod.index != kNoIndex && pod.index < spec.completions.value_or(0));
     release.pods.push_back(pod.pod);
+    std::string& action = release.actions.emplace_back();
     if (pod.pod->status.phase == api::corev1::kPodSucceeded && !listed_failed.contains(uid)) {
       if (indexed) {
         if (valid && !sync.counted_indexes.contains(pod.index)) new_indexes.insert(pod.index);
@@ -101,9 +102,9 @@ Release note_ended(JobSync& sync) {
                (has_failed(spec, pod) && !succeeding)) {
       // Once the job has failed, whatever has not succeeded counts as failed. Once it has succeeded, pods that are told
       // to end do not.
-      if (valid && !listed_failed.contains(uid) && judge_failure(spec, *pod.pod).counts()) {
-        uncounted.failed.push_back(uid);
-      }
+      const FailureVerdict verdict = judge_failure(spec, *pod.pod);
+      action = verdict.action;
+      if (valid && !listed_failed.contains(uid) && verdict.counts()) uncounted.failed.push_back(uid);
     }
   }
   if (indexed) {

@@ -28,6 +28,8 @@ void count_released(api::batchv1::JobStatus& status, const std::set<std::string>
 /// left for the next pass.
 struct Release {
   std::vector<PodPointer> pods;
+  /// For each of the pods: what the rule of the failure policy that it fits says; empty when it fits none.
+  std::vector<std::string> actions;
   bool complete = true;
 };
 Release note_ended(JobSync& sync);

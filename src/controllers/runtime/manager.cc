@@ -4,6 +4,8 @@
 #include <ranges>
 
 #include "base/log.h"
+#include "base/metrics.h"
+#include "base/text.h"
 
 namespace trireme::controllers {
 
@@ -15,13 +17,7 @@ Result<std::vector<const ControllerDescriptor*>> select_controllers(std::span<co
   };
   std::vector<Rule> rules;
   bool star = false;
-  while (!selection.empty()) {
-    const size_t comma = std::min(selection.find(','), selection.size());
-    std::string_view word = selection.substr(0, comma);
-    selection.remove_prefix(std::min(comma + 1, selection.size()));
-    while (word.starts_with(' ')) word.remove_prefix(1);
-    while (word.ends_with(' ')) word.remove_suffix(1);
-    if (word.empty()) continue;
+  for (std::string_view word : split_list(selection)) {
     if (word == "*") {
       star = true;
       continue;
@@ -81,6 +77,9 @@ std::string Manager::metrics() const {
       [](Controller& c) { return c.counters().failed.load(); });
   add("workqueue_work_duration_seconds_total", "counter", "Time spent in passes",
       [](Controller& c) { return static_cast<double>(c.counters().busy_nanoseconds.load()) / 1e9; });
+  for (const auto& controller : controllers_) {
+    if (const auto* more = dynamic_cast<const metrics::Source*>(controller.get())) more->print_metrics(out);
+  }
   return out;
 }
 

@@ -14,17 +14,17 @@ constexpr std::string_view kByAccount = "serviceaccount";
 // The issuer of tokens before KEP-1205; they are told by it.
 constexpr std::string_view kLegacyIssuer = "kubernetes/serviceaccount";
 
-client::Scope token_secrets() {
-  client::Scope scope;
-  scope.field_selector = "type=" + std::string(api::corev1::kSecretTypeServiceAccountToken);
-  return scope;
-}
-
 std::string account_key(const Secret& secret) {
   return secret.metadata.namespace_ + "/" + secret.metadata.annotations.get(api::corev1::kServiceAccountNameKey);
 }
 
 }  // namespace
+
+client::Scope token_secrets() {
+  client::Scope scope;
+  scope.field_selector = "type=" + std::string(api::corev1::kSecretTypeServiceAccountToken);
+  return scope;
+}
 
 ServiceAccountTokenController::ServiceAccountTokenController(const ControllerContext& context)
     : Controller(context, "serviceaccount-token-controller", context.options.concurrent_serviceaccount_token_syncs),

@@ -7,6 +7,9 @@
 
 namespace trireme::controllers {
 
+/// Of all secrets those that hold a service account's token.
+client::Scope token_secrets();
+
 /// Fills secrets of type kubernetes.io/service-account-token, which people make for accounts that need a token without
 /// an end, and deletes them with their account. Keys are those of the secrets.
 /// https://kubernetes.io/docs/concepts/configuration/secret/#serviceaccount-token-secrets

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "api/validation/equal.h"
 #include "controllers/history/revisions.h"
 #include "controllers/runtime/batches.h"
 #include "controllers/statefulset/plan.h"
 #include "controllers/support/ownership.h"
+#include "controllers/support/status_writes.h"
 #include "controllers/support/statuses.h"
 
 namespace trireme::controllers {
@@ -114,20 +114,13 @@ Status StatefulSetController::Pass::find_revisions() {
   const std::string data = history::template_patch(set_.spec.template_);
   // It is part of the names, and of every status.
   if (!set_.status.collision_count) set_.status.collision_count = 0;
-  update_ = history::find_equal(revisions_, data);
-  const int64_t highest = history::highest_number(revisions_);
-  if (!update_) {
-    history::Owner owner{client::reference_to(set_), set_.spec.template_.metadata.labels, metadata.annotations,
-                         "controller.kubernetes.io/hash"};
-    TRY_ASSIGN(update_, history::create_revision(client_, owner, data, highest + 1, set_.status.collision_count));
-    controller_.revisions_fence_.wrote(metadata.uid, update_->metadata.resource_version);
-    revisions_.push_back(update_);
-  } else if (update_->revision < highest) {
-    TRY_ASSIGN(update_, history::renumber(client_, *update_, highest + 1));
-    controller_.revisions_fence_.wrote(metadata.uid, update_->metadata.resource_version);
-    std::erase_if(revisions_, [&](const auto& each) { return each->metadata.name == update_->metadata.name; });
-    revisions_.push_back(update_);
-  }
+  const history::Owner owner{client::reference_to(set_), set_.spec.template_.metadata.labels, metadata.annotations,
+                             "controller.kubernetes.io/hash"};
+  TRY_ASSIGN(update_, history::find_or_make(client_, owner, data, revisions_, set_.status.collision_count,
+                                            [&](const ControllerRevision& written) {
+                                              controller_.revisions_fence_.wrote(metadata.uid,
+                                                                                 written.metadata.resource_version);
+                                            }));
   const auto current = std::ranges::find_if(
       revisions_, [&](const auto& each) { return each->metadata.name == set_.status.current_revision; });
   current_ = current == revisions_.end() ? update_ : *current;
@@ -140,21 +133,10 @@ Status StatefulSetController::Pass::take(const Step& step) {
       return create(step.ordinal);
     case Step::Kind::kTend:
       return tend(step.ordinal, *step.pod);
-    case Step::Kind::kRecreate: {
-      const bool failed = step.pod->status.phase == api::corev1::kPodFailed;
-      const std::string text =
-          fmt::format("StatefulSet {}/{} is recreating {} Pod {}", set_.metadata.namespace_, set_.metadata.name,
-                      failed ? "failed" : "terminated", step.pod->metadata.name);
-      if (failed) {
-        controller_.events_.warning(set_, "RecreatingFailedPod", text);
-      } else {
-        controller_.events_.normal(set_, "RecreatingTerminatedPod", text);
-      }
-      return remove(*step.pod);
-    }
     case Step::Kind::kDelete:
       TRY(see_to_claims(step.ordinal, step.pod.get()).status());
       return remove(*step.pod);
+    case Step::Kind::kRecreate:
     case Step::Kind::kReplace:
       return remove(*step.pod);
   }
@@ -244,12 +226,8 @@ Status StatefulSetController::Pass::remove(const Pod& pod) {
 }
 
 Status StatefulSetController::Pass::write_status(const std::string& current, const std::string& update) {
-  auto status = count_status(set_, members_, current, update, now_);
-  const auto stored = controller_.sets_.get(client::key_of(set_.metadata));
-  if (stored && api::validation::semantic_equal(stored->status, status)) return {};
-  set_.status = std::move(status);
-  const Status written = client_.update_status(set_).status();
-  return written.is(Reason::kNotFound) ? Status() : written;
+  return write_status_unless_equal(client_, controller_.sets_.get(client::key_of(set_.metadata)), set_,
+                                   count_status(set_, members_, current, update, now_));
 }
 
 Status StatefulSetController::Pass::clean_up() {

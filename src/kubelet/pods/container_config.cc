@@ -306,8 +306,9 @@ cri::SandboxConfig make_sandbox_config(const Pod& pod, uint32_t attempt, const N
   const auto& metadata = pod.metadata;
   config.metadata = {metadata.name, metadata.uid, metadata.namespace_, attempt};
   HostNames names = host_names(pod, node.cluster_domain);
+  // On the host's network the pod has the host's name space too, whose name is not for the runtime to set.
   if (host_network(pod)) {
-    config.hostname = node.host_name;
+    config.hostname.clear();
   } else if (pod.spec.set_hostname_as_fqdn.value_or(false) && !names.domain.empty()) {
     config.hostname = names.host_name + "." + names.domain;
   } else {

@@ -134,9 +134,10 @@ class PodWorkerTest : public testing::Test {
   ProbeManager probes_{runtime_, clock_, pool_, &events_, results_, [this](const std::string&) { worker_->wake(); }};
   StatusManager statuses_{client_, clock_, pool_};
   Backoff restarts_{clock_, seconds(10), std::chrono::minutes(5)};
-  NodeServices services_{options_,     clock_,        runtime_, pool_,    &events_, nullptr,   observer_,
-                         images_,      objects_,      volumes_, results_, probes_,  statuses_, restarts_,
-                         std::nullopt, {"127.0.0.1"}, "hollow", {},       {}};
+  NodeServices services_{
+      options_, clock_,   runtime_, pool_,   &events_,  nullptr,   observer_,    images_,
+      objects_, volumes_, results_, probes_, statuses_, restarts_, std::nullopt, std::vector<std::string>{"127.0.0.1"},
+      "hollow", {},       {}};
   std::atomic<bool> gone_ = false;
   std::jthread watcher_;
 };

@@ -273,6 +273,12 @@ class StatusMaker {
       }
       return;
     }
+    // The node's own family first, whichever the runtime names first.
+    const auto is_v6 = [](const std::string& ip) { return ip.find(':') != std::string::npos; };
+    if (!in_.host_ips.empty()) {
+      const bool v6_first = is_v6(in_.host_ips[0]);
+      std::ranges::stable_partition(ips, [&](const std::string& ip) { return is_v6(ip) == v6_first; });
+    }
     status_.pod_ip = ips[0];
     for (const std::string& ip : ips) status_.pod_ips.emplace_back().ip = ip;
   }

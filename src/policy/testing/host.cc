@@ -52,6 +52,14 @@ SocketAddress socket_address(const std::string& text, uint16_t port) {
 
 }  // namespace
 
+bool skip_address_checks() {
+  for (const char* scope : {"all", "default"}) {
+    const std::string path = std::string("/proc/sys/net/ipv6/conf/") + scope + "/accept_dad";
+    if (!linux::write_existing(path, "0\n").ok()) return false;
+  }
+  return true;
+}
+
 Host::Host() {
   thread_ = std::jthread([this](std::stop_token stop) { loop(std::move(stop)); });
   std::unique_lock lock(mutex_);
@@ -65,9 +73,7 @@ Host::~Host() {
 }
 
 void Host::loop(std::stop_token stop) {
-  // Addresses serve at once: no second is spent on asking whether somebody else has them.
-  const bool own = ::unshare(CLONE_NEWNET) == 0 &&
-                   linux::write_existing("/proc/sys/net/ipv6/conf/default/dad_transmits", "0\n").ok();
+  const bool own = ::unshare(CLONE_NEWNET) == 0 && skip_address_checks();
   std::unique_lock lock(mutex_);
   thread_id_ = own ? ::gettid() : -1;
   changed_.notify_all();
@@ -105,10 +111,14 @@ void Host::connect(const std::string& peer, const std::vector<std::string>& addr
 }
 
 void Host::serve(const std::vector<uint16_t>& ports) {
-  run([&] { server_ = std::jthread([this, ports](std::stop_token stop) { serve_loop(std::move(stop), ports); }); });
+  std::promise<void> listening;
+  run([&] {
+    server_ = std::jthread([&, ports](std::stop_token stop) { serve_loop(std::move(stop), ports, &listening); });
+  });
+  listening.get_future().wait();
 }
 
-void Host::serve_loop(std::stop_token stop, std::vector<uint16_t> ports) {
+void Host::serve_loop(std::stop_token stop, std::vector<uint16_t> ports, std::promise<void>* listening) {
   std::vector<pollfd> sockets;
   for (uint16_t port : ports) {
     for (int type : {SOCK_STREAM, SOCK_DGRAM}) {
@@ -119,6 +129,7 @@ void Host::serve_loop(std::stop_token stop, std::vector<uint16_t> ports) {
       sockets.push_back({fd, POLLIN, 0});
     }
   }
+  listening->set_value();
   while (!stop.stop_requested()) {
     if (::poll(sockets.data(), sockets.size(), kServerPollMs) <= 0) continue;
     for (size_t i = 0; i < sockets.size(); ++i) {

@@ -1,13 +1,19 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 namespace trireme::policy {
+
+/// IPv6 addresses of this thread's namespace serve at once: no second is spent on asking whether somebody else has
+/// them.
+bool skip_address_checks();
 
 /// A machine: a thread in a network namespace of its own, which runs what it is given. Everything is gone with it.
 class Host {
@@ -37,7 +43,7 @@ class Host {
 
  private:
   void loop(std::stop_token stop);
-  void serve_loop(std::stop_token stop, std::vector<uint16_t> ports);
+  static void serve_loop(std::stop_token stop, std::vector<uint16_t> ports, std::promise<void>* listening);
 
   std::mutex mutex_;
   std::condition_variable_any changed_;

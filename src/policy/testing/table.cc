@@ -48,7 +48,7 @@ void Table::check_references(std::vector<std::string>& problems) const {
   for (const auto& [name, set] : sets_) {
     for (const auto& [element, chain] : set.elements) {
       if ((set.info.kind == SetKind::kChains) != chains_.contains(chain)) problems.push_back(name + " to " + chain);
-      if (element.address.family != set.info.family) problems.push_back(name + ": family");
+      if (family_of(element.address) != set.info.family) problems.push_back(name + ": family");
     }
   }
   for (const auto& [name, rules] : chains_) {
@@ -65,7 +65,7 @@ void Table::check_references(std::vector<std::string>& problems) const {
 }
 
 bool Table::matches(const Rule& rule, Direction direction, const Packet& packet) const {
-  if (rule.family && *rule.family != packet.source.family) return false;
+  if (rule.family && *rule.family != family_of(packet.source)) return false;
   if (rule.protocol != 0 && rule.protocol != packet.protocol) return false;
   if (rule.first_port != 0 && (packet.port < rule.first_port || packet.port > rule.last_port)) return false;
   if (!rule.ports.empty() && !sets_.at(rule.ports).elements.contains({packet.destination, {}, packet.port})) {
@@ -101,7 +101,7 @@ Table::Fate Table::walk(const std::string& chain, Direction direction, const Pac
 }
 
 bool Table::allows(const Packet& packet) const {
-  const Family family = packet.source.family;
+  const Family family = family_of(packet.source);
   auto self = sets_.find(self_set(family));
   const bool to_itself =
       packet.source == packet.destination && self != sets_.end() && self->second.elements.contains({packet.source});

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "simulator/scenario.h"
 #include "simulator/workload.h"
@@ -29,6 +31,9 @@ class WorkloadScenario : public Scenario {
  private:
   std::unique_ptr<Workload> workload_;
 };
+
+/// A random `part` of the nodes (at least one).
+std::vector<size_t> some_nodes(World& world, double part, std::string_view purpose);
 
 /// Plans what becomes of a node that fails `after` some time: it crashes or loses its network, and then comes back or,
 /// after long silence, is removed for good by an operator.

@@ -11,15 +11,6 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-std::vector<size_t> some_nodes(const World& world, HollowNodes& nodes, double part, std::string_view purpose) {
-  std::vector<size_t> all(nodes.count());
-  std::iota(all.begin(), all.end(), size_t{0});
-  Random random = world.random(purpose);
-  for (size_t i = all.size(); i > 1; --i) std::swap(all[i - 1], all[random.below(i)]);
-  all.resize(std::max<size_t>(1, static_cast<size_t>(part * static_cast<double>(all.size()))));
-  return all;
-}
-
 class Fill final : public WorkloadScenario {
  public:
   using WorkloadScenario::WorkloadScenario;
@@ -36,7 +27,7 @@ class NodeFailures final : public WorkloadScenario {
  protected:
   void disturb(World& world, Workload&) override {
     Random random = world.random("node failures");
-    for (const size_t node : some_nodes(world, world.nodes(), 0.1, "which nodes fail")) {
+    for (const size_t node : some_nodes(world, 0.1, "which nodes fail")) {
       plan_failure(world, node, random.between(fill_time() / 2, options_.duration), random);
     }
   }
@@ -73,7 +64,7 @@ class Mixed final : public WorkloadScenario {
   void disturb(World& world, Workload& workload) override {
     Random random = world.random("mixed");
     const Duration begin = seconds(5), end = options_.duration;
-    for (const size_t node : some_nodes(world, world.nodes(), 0.08, "which nodes fail")) {
+    for (const size_t node : some_nodes(world, 0.08, "which nodes fail")) {
       plan_failure(world, node, random.between(begin, end), random);
     }
     for (size_t i = 0; i < workload.count(); ++i) {
@@ -97,6 +88,15 @@ class Mixed final : public WorkloadScenario {
 };
 
 }  // namespace
+
+std::vector<size_t> some_nodes(World& world, double part, std::string_view purpose) {
+  std::vector<size_t> all(world.nodes().count());
+  std::iota(all.begin(), all.end(), size_t{0});
+  Random random = world.random(purpose);
+  for (size_t i = all.size(); i > 1; --i) std::swap(all[i - 1], all[random.below(i)]);
+  all.resize(std::max<size_t>(1, static_cast<size_t>(part * static_cast<double>(all.size()))));
+  return all;
+}
 
 void plan_failure(World& world, size_t node, Duration after, Random& random) {
   HollowNodes& nodes = world.nodes();

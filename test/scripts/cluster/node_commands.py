@@ -10,6 +10,9 @@
     start-node NODE [ARGUMENT...]  starts it again and waits until it is ready; arguments such as those of a first
                                    `join` take the place of its usual command
     reset-node NODE                trireme reset
+    matrix PORT [NAMESPACE...]     which pod reaches which on a TCP port: a table of yes and no, callers down, called across
+    requests PLACE URL FILE        20 requests a second from a machine or a pod ([NAMESPACE/]POD) until FILE exists; tells how
+                                   many failed, and the second words of the answers
     picture NODE                   rules, links, addresses, routes and namespaces of a machine, to be compared
 """
 
@@ -20,10 +23,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from cluster import machines, nodes  # noqa: E402
+from cluster import machines, matrix, nodes, pods, requests  # noqa: E402
 
 NAMES = ("on", "in-pod", "cut-off", "heal", "kill-node", "stop-node", "start-node", "reset-node",
-         "picture")
+         "matrix", "requests", "picture")
 
 
 def fail(text):
@@ -43,19 +46,8 @@ def container_process(pod, namespace, container):
     """The process id, seen from outside, of a container's first process."""
     found = json.loads(subprocess.run(["kubectl", "get", "pod", "-n", namespace, pod, "-o", "json"], check=True,
                                       capture_output=True, text=True).stdout)
-    statuses = found["status"].get("containerStatuses", []) + found["status"].get("initContainerStatuses", [])
-    for status in statuses:
-        if container not in ("", status["name"]) or "running" not in status["state"]:
-            continue
-        identity = status["containerID"].split("//")[1]
-        for hierarchy in ("/sys/fs/cgroup", "/sys/fs/cgroup/pids"):
-            for folder, _, _ in os.walk(hierarchy):
-                if os.path.basename(folder) == identity:
-                    # The first of a container's processes has the number 1 in the innermost of its namespaces.
-                    for pid in pathlib.Path(folder, "cgroup.procs").read_text().split():
-                        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-                            if line.startswith("NSpid:") and line.split()[-1] == "1":
-                                return pid
+    if pid := pods.process_of(found, container):
+        return pid
     fail(f"pod {namespace}/{pod} has no running container {container}".rstrip())
 
 
@@ -74,6 +66,8 @@ def main():
         print("\n".join(NAMES))
         return 0
     verb = os.path.basename(sys.argv[0])
+    if verb == "matrix" and nodes.STATE in os.environ:
+        return matrix.show(*sys.argv[1:])
     if verb not in NAMES or len(sys.argv) < 2 or nodes.STATE not in os.environ:
         print(__doc__)
         return 2
@@ -81,8 +75,15 @@ def main():
     switch, known = nodes.attach(os.environ[nodes.STATE])
     if verb == "in-pod":
         return in_pod(target, rest).returncode
+    everything = {name: node.machine for name, node in known.items()} | {"switch": switch.machine}
+    if verb == "requests":
+        place = everything.get(target.replace("node", "node-") if target not in everything else target)
+        url, stop_file = rest
+        if place:
+            return requests.send(place.pid, url, os.path.abspath(stop_file))
+        namespace, pod = target.split("/") if "/" in target else ("default", target)
+        return requests.send(container_process(pod, namespace, ""), url, os.path.abspath(stop_file))
     if verb == "on":
-        everything = {name: node.machine for name, node in known.items()} | {"switch": switch.machine}
         machine = named(everything, target)
         return subprocess.run([*machine.enter(), *rest], check=False).returncode
     node = named(known, target)

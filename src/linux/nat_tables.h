@@ -4,7 +4,7 @@
 
 #include "base/result.h"
 
-namespace trireme::cmd {
+namespace trireme::linux {
 
 /// The iptables programs, which the CNI plugin portmap calls, leave the tables `ip nat` and `ip6 nat` behind, with
 /// empty chains. These remember in `file` which of them there were before, and delete those that have come since, when
@@ -12,4 +12,4 @@ namespace trireme::cmd {
 Status remember_nat_tables(const std::string& file);
 Status remove_new_nat_tables(const std::string& file);
 
-}  // namespace trireme::cmd
+}  // namespace trireme::linux

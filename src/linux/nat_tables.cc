@@ -1,4 +1,4 @@
-#include "cmd/nat_tables.h"
+#include "linux/nat_tables.h"
 
 #include <algorithm>
 #include <array>
@@ -7,14 +7,14 @@
 #include "linux/file.h"
 #include "linux/nft.h"
 
-namespace trireme::cmd {
+namespace trireme::linux {
 namespace {
 
-using linux::nft::Family;
+using nft::Family;
 
 struct Watched {
   const char* name;
-  linux::nft::Table table;
+  nft::Table table;
 };
 
 std::array<Watched, 2> watched() {
@@ -24,23 +24,23 @@ std::array<Watched, 2> watched() {
 }  // namespace
 
 Status remember_nat_tables(const std::string& file) {
-  if (linux::exists(file)) return {};
-  TRY_ASSIGN(auto socket, linux::nft::Socket::open());
+  if (exists(file)) return {};
+  TRY_ASSIGN(auto socket, nft::Socket::open());
   TRY_ASSIGN(const auto tables, socket.tables());
   std::string text;
   for (const Watched& each : watched()) {
     const bool there = std::ranges::any_of(tables, [&](const auto& listed) { return listed.table == each.table; });
     if (there) text += each.name;
   }
-  return linux::replace_file(file, text, 0644);
+  return replace_file(file, text, 0644);
 }
 
 Status remove_new_nat_tables(const std::string& file) {
-  auto before = linux::read_file(file);
+  auto before = read_file(file);
   if (!before.ok()) return {};
-  TRY_ASSIGN(auto socket, linux::nft::Socket::open());
+  TRY_ASSIGN(auto socket, nft::Socket::open());
   TRY_ASSIGN(const auto tables, socket.tables());
-  linux::nft::Batch batch;
+  nft::Batch batch;
   for (const Watched& each : watched()) {
     const bool there = std::ranges::any_of(tables, [&](const auto& listed) { return listed.table == each.table; });
     // "ip6 nat" does not contain "ip nat".
@@ -51,4 +51,4 @@ Status remove_new_nat_tables(const std::string& file) {
   return socket.commit(batch);
 }
 
-}  // namespace trireme::cmd
+}  // namespace trireme::linux

@@ -1,0 +1,489 @@
+// Real connections between namespaces, through the rules that the kernel got.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "apiserver/api_server.h"
+#include "client/client.h"
+#include "linux/process.h"
+#include "net/transport.h"
+#include "proxy/applier.h"
+#include "proxy/proxy.h"
+#include "proxy/testing/objects.h"
+#include "store/memory_store.h"
+#include "support/wires.h"
+
+namespace trireme::proxy {
+namespace {
+
+using test::Answerer;
+using test::Peer;
+using test::UdpClient;
+using test::Wires;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using testing::make_service;
+using testing::make_slice;
+using ::testing::Not;
+using testing::set_load_balancer;
+using testing::TestEndpoint;
+
+std::string nft_list() {
+  auto out = linux::run_program({"nft", "list", "ruleset"});
+  EXPECT_TRUE(out.ok()) << out.status().to_string();
+  return out.ok() ? *out : std::string();
+}
+
+class ProxyRootTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (auto reason = test::NetNamespace::why_not()) GTEST_SKIP() << *reason;
+    wires_.emplace();
+    pod_a_ = &wires_->add_pod(2);
+    pod_b_ = &wires_->add_pod(3);
+    remote_ = &wires_->add_remote_pod(2);
+    a_.emplace(*pod_a_, "a", 8080);
+    b_.emplace(*pod_b_, "b", 8080);
+    r_.emplace(*remote_, "r", 8080);
+    auto applier = nft_applier();
+    ASSERT_TRUE(applier.ok()) << applier.status().to_string();
+    applier_ = std::move(*applier);
+    options_.cluster_cidrs = {*parse_prefix("10.244.0.0/16"), *parse_prefix("fd00:244::/32")};
+    options_.service_cidrs = {*parse_prefix("10.96.0.0/16")};
+    begin();
+  }
+  void begin() {
+    planners_.clear();
+    for (bool ip6 : {false, true}) {
+      planners_.emplace_back(options_, ip6);
+      planners_.back().set_node({.name = "here", .addresses = {*parse_address("192.0.2.1")}});
+      ASSERT_TRUE(applier_->replace(planners_.back()).ok());
+    }
+  }
+  static std::vector<TestEndpoint> all() {
+    return {{.address = "10.244.1.2", .node = "here"},
+            {.address = "10.244.1.3", .node = "here"},
+            {.address = "10.244.2.2"}};
+  }
+  void put(std::shared_ptr<testing::Service> service, std::vector<SlicePointer> slices) {
+    std::string key = "default/" + service->metadata.name;
+    world_[key] = {std::move(service), std::move(slices)};
+    update(key);
+  }
+  void update(const std::string& key) {
+    for (Planner& planner : planners_) {
+      Change change = planner.update({key}, [this](const std::string& one) { return world_[one]; });
+      Status status = applier_->apply(planner.ip6(), change);
+      ASSERT_TRUE(status.ok()) << status.to_string();
+      auto gone = applier_->forget(planner.ip6(), change.stale);
+      ASSERT_TRUE(gone.ok()) << gone.status().to_string();
+    }
+  }
+  std::string from_client(const std::string& address, int port) {
+    return wires_->connect(&wires_->client(), address, port);
+  }
+  std::set<std::string> many(const Peer* from, const std::string& address, int port, int times = 30) {
+    std::set<std::string> out;
+    for (int i = 0; i < times; ++i) out.insert(wires_->connect(from, address, port));
+    return out;
+  }
+
+  std::optional<Wires> wires_;
+  Peer* pod_a_ = nullptr;
+  Peer* pod_b_ = nullptr;
+  Peer* remote_ = nullptr;
+  std::optional<Answerer> a_;
+  std::optional<Answerer> b_;
+  std::optional<Answerer> r_;
+  std::unique_ptr<Applier> applier_;
+  Options options_;
+  std::vector<Planner> planners_;
+  std::map<std::string, ServiceView> world_;
+};
+
+TEST_F(ProxyRootTest, AClusterIpIsSpreadOverItsEndpoints) {
+  put(make_service("web", {"10.96.0.10"}), {make_slice("web", all())});
+  // A pod keeps its address; one that reaches itself sees the node's.
+  EXPECT_EQ(many(pod_b_, "10.96.0.10", 80), (std::set<std::string>{"a 10.244.1.3", "b 10.244.1.1", "r 10.244.1.3"}));
+  // From outside the cluster it is masqueraded.
+  EXPECT_EQ(many(&wires_->client(), "10.96.0.10", 80),
+            (std::set<std::string>{"a 10.244.1.1", "b 10.244.1.1", "r 10.244.2.1"}));
+  // Another port of the address, and an address that no service has.
+  EXPECT_EQ(wires_->connect(pod_a_, "10.96.0.10", 81), "refused");
+  EXPECT_EQ(wires_->connect(pod_a_, "10.96.0.11", 80), "timeout");
+  std::string text = nft_list();
+  for (const char* expected :
+       {"dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 3 map @endpoints",
+        "10.96.0.10 . tcp . 80 : goto pick-3", "10.96.0.10 . tcp . 80 . 2 : 10.244.2.2 . 8080",
+        "ip daddr . meta l4proto . th dport vmap @services",
+        "fib daddr type local ip daddr != 127.0.0.0/8 jump nodeports",
+        "ct original ip daddr . meta l4proto . ct original proto-dst @masquerade masquerade fully-random",
+        "ip daddr @cluster-ips goto reject"}) {
+    EXPECT_THAT(text, HasSubstr(expected));
+  }
+}
+
+TEST_F(ProxyRootTest, AServiceWithoutEndpointsRefuses) {
+  put(make_service("web", {"10.96.0.10"}), {});
+  put(make_service("dns", {"10.96.0.11"}, 53, "UDP"), {});
+  for (const Peer* from : {pod_a_, &wires_->client()}) {
+    EXPECT_EQ(wires_->connect(from, "10.96.0.10", 80), "refused");
+    UdpClient udp(*from);
+    EXPECT_EQ(udp.ask("10.96.0.11", 53), "refused");
+  }
+}
+
+TEST_F(ProxyRootTest, NodePortsAnswerOnAllAddressesOfTheNode) {
+  auto service = make_service("web", {"10.96.0.10"});
+  service->spec.type = "NodePort";
+  service->spec.ports[0].node_port = 30080;
+  service->spec.external_traffic_policy = "Cluster";
+  put(service, {make_slice("web", {{.address = "10.244.2.2"}})});
+  EXPECT_EQ(from_client("192.0.2.1", 30080), "r 10.244.2.1");
+  EXPECT_EQ(wires_->connect(pod_a_, "10.244.1.1", 30080), "r 10.244.2.1");
+  EXPECT_EQ(wires_->connect(nullptr, "192.0.2.1", 30080), "r 10.244.2.1");
+  put(service, {});
+  EXPECT_EQ(from_client("192.0.2.1", 30080), "refused");
+
+  options_.nodeport_primary = true;
+  begin();
+  put(service, {make_slice("web", {{.address = "10.244.2.2"}})});
+  EXPECT_EQ(from_client("192.0.2.1", 30080), "r 10.244.2.1");
+  EXPECT_EQ(wires_->connect(pod_a_, "10.244.1.1", 30080), "refused");
+}
+
+TEST_F(ProxyRootTest, ExternalTrafficThatStaysLocalKeepsItsSource) {
+  auto service = make_service("web", {"10.96.0.10"});
+  set_load_balancer(*service, "203.0.113.9", 30080);
+  service->spec.external_traffic_policy = "Local";
+  put(service, {make_slice("web", {{.address = "10.244.1.2", .node = "here"}, {.address = "10.244.2.2"}})});
+  EXPECT_EQ(many(&wires_->client(), "203.0.113.9", 80, 12), (std::set<std::string>{"a 192.0.2.2"}));
+  EXPECT_EQ(many(&wires_->client(), "192.0.2.1", 30080, 12), (std::set<std::string>{"a 192.0.2.2"}));
+  // Pods may be served anywhere.
+  EXPECT_EQ(many(pod_b_, "203.0.113.9", 80), (std::set<std::string>{"a 10.244.1.3", "r 10.244.1.3"}));
+
+  put(service, {make_slice("web", {{.address = "10.244.2.2"}})});
+  EXPECT_EQ(from_client("203.0.113.9", 80), "timeout");
+  EXPECT_EQ(from_client("192.0.2.1", 30080), "timeout");
+  EXPECT_EQ(wires_->connect(pod_b_, "203.0.113.9", 80), "r 10.244.1.3");
+  EXPECT_EQ(from_client("10.96.0.10", 80), "r 10.244.2.1");
+}
+
+TEST_F(ProxyRootTest, ExternalIpsAndBalancersOfPolicyCluster) {
+  auto service = make_service("web", {"10.96.0.10"});
+  set_load_balancer(*service, "203.0.113.9", 30080);
+  service->spec.external_ips = {"203.0.113.77"};
+  put(service, {make_slice("web", {{.address = "10.244.2.2"}})});
+  EXPECT_EQ(from_client("203.0.113.9", 80), "r 10.244.2.1");
+  EXPECT_EQ(from_client("203.0.113.77", 80), "r 10.244.2.1");
+}
+
+TEST_F(ProxyRootTest, InternalTrafficThatStaysLocal) {
+  auto service = make_service("web", {"10.96.0.10"});
+  service->spec.internal_traffic_policy = "Local";
+  put(service, {make_slice("web", {{.address = "10.244.1.2", .node = "here"}, {.address = "10.244.2.2"}})});
+  EXPECT_EQ(many(pod_b_, "10.96.0.10", 80, 12), (std::set<std::string>{"a 10.244.1.3"}));
+  put(service, {make_slice("web", {{.address = "10.244.2.2"}})});
+  EXPECT_EQ(wires_->connect(pod_b_, "10.96.0.10", 80), "timeout");
+}
+
+TEST_F(ProxyRootTest, SourceRangesKeepOthersOut) {
+  auto service = make_service("web", {"10.96.0.10"});
+  set_load_balancer(*service, "203.0.113.9", 30080);
+  service->spec.load_balancer_source_ranges = {"192.0.2.3/32", "10.244.1.3/32"};
+  put(service, {make_slice("web", {{.address = "10.244.2.2"}})});
+  EXPECT_EQ(from_client("203.0.113.9", 80), "timeout");
+  EXPECT_EQ(wires_->connect(pod_a_, "203.0.113.9", 80), "timeout");
+  EXPECT_EQ(wires_->connect(pod_b_, "203.0.113.9", 80), "r 10.244.2.1");
+  // Cluster address and node port are not restricted.
+  EXPECT_EQ(wires_->connect(pod_a_, "10.96.0.10", 80), "r 10.244.1.2");
+  EXPECT_EQ(from_client("192.0.2.1", 30080), "r 10.244.2.1");
+  service->spec.load_balancer_source_ranges = {"192.0.2.0/28"};
+  put(service, {make_slice("web", {{.address = "10.244.2.2"}})});
+  EXPECT_EQ(from_client("203.0.113.9", 80), "r 10.244.2.1");
+  EXPECT_EQ(wires_->connect(pod_b_, "203.0.113.9", 80), "timeout");
+}
+
+TEST_F(ProxyRootTest, AffinityKeepsAClientWithItsEndpointUntilItGoes) {
+  auto service = make_service("web", {"10.96.0.10"});
+  service->spec.session_affinity = "ClientIP";
+  service->spec.type = "NodePort";
+  service->spec.ports[0].node_port = 30080;
+  service->spec.external_traffic_policy = "Cluster";
+  put(service, {make_slice("web", all())});
+  std::set<std::string> first = many(&wires_->client(), "10.96.0.10", 80);
+  ASSERT_EQ(first.size(), 1U);
+  // Also through another of the service's addresses, and after the rules were taken over.
+  EXPECT_EQ(many(&wires_->client(), "192.0.2.1", 30080, 10), first);
+  EXPECT_THAT(nft_list(), HasSubstr("192.0.2.2 . 10.96.0.10 . tcp . 80 . 10.244."));
+  for (const Planner& planner : planners_) ASSERT_TRUE(applier_->replace(planner).ok());
+  EXPECT_EQ(many(&wires_->client(), "10.96.0.10", 80, 10), first);
+  // Its endpoint goes: another one, and that for good.
+  std::vector<TestEndpoint> rest;
+  for (const TestEndpoint& endpoint : all()) {
+    bool gone = (first.begin()->starts_with("a") && endpoint.address == "10.244.1.2") ||
+                (first.begin()->starts_with("b") && endpoint.address == "10.244.1.3") ||
+                (first.begin()->starts_with("r") && endpoint.address == "10.244.2.2");
+    if (!gone) rest.push_back(endpoint);
+  }
+  put(service, {make_slice("web", rest)});
+  std::set<std::string> second = many(&wires_->client(), "10.96.0.10", 80);
+  EXPECT_EQ(second.size(), 1U);
+  EXPECT_NE(second, first);
+}
+
+TEST_F(ProxyRootTest, AffinityEndsAfterItsTimeout) {
+  auto service = make_service("web", {"10.96.0.10"});
+  service->spec.session_affinity = "ClientIP";
+  service->spec.session_affinity_config.emplace();
+  service->spec.session_affinity_config->client_ip.emplace();
+  service->spec.session_affinity_config->client_ip->timeout_seconds = 1;
+  put(service, {make_slice("web", all())});
+  EXPECT_EQ(many(pod_b_, "10.96.0.10", 80, 5).size(), 1U);
+  EXPECT_THAT(nft_list(), HasSubstr("timeout 1s"));
+  std::set<std::string> seen;
+  // One of three each time: twelve equal ones would be chance of one in 177,147.
+  for (int i = 0; i < 12 && seen.size() < 2; ++i) {
+    seen.insert(wires_->connect(pod_b_, "10.96.0.10", 80));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  }
+  EXPECT_GE(seen.size(), 2U);
+}
+
+TEST_F(ProxyRootTest, UdpFlowsFollowTheirEndpoints) {
+  auto service = make_service("dns", {"10.96.0.10"}, 53, "UDP");
+  const auto slice = [](const char* address) {
+    return make_slice("dns", {{.address = address, .node = "here"}}, 8080, "UDP");
+  };
+  put(service, {});
+  UdpClient udp(*pod_b_);
+  EXPECT_EQ(udp.ask("10.96.0.10", 53), "refused");
+  put(service, {slice("10.244.1.2")});
+  EXPECT_EQ(udp.ask("10.96.0.10", 53), "a 10.244.1.3");
+  // The same socket, whose flow the kernel remembers, goes to the new endpoint at once.
+  put(service, {make_slice("dns", {{.address = "10.244.2.2"}}, 8080, "UDP")});
+  EXPECT_EQ(udp.ask("10.96.0.10", 53), "r 10.244.1.3");
+
+  // A flow whose endpoint stays is not touched when another comes and goes.
+  put(service,
+      {make_slice("dns", {{.address = "10.244.2.2"}, {.address = "10.244.1.2", .node = "here"}}, 8080, "UDP")});
+  EXPECT_EQ(udp.ask("10.96.0.10", 53), "r 10.244.1.3");
+  put(service, {make_slice("dns", {{.address = "10.244.2.2"}}, 8080, "UDP")});
+  EXPECT_EQ(udp.ask("10.96.0.10", 53), "r 10.244.1.3");
+}
+
+TEST_F(ProxyRootTest, Ip6LikeIp4) {
+  auto service = make_service("web", {"10.96.0.10", "fd00:96::10"});
+  service->spec.type = "NodePort";
+  service->spec.ports[0].node_port = 30080;
+  service->spec.external_traffic_policy = "Cluster";
+  put(service, {make_slice("web", {{.address = "fd00:244:1::2", .node = "here"}, {.address = "fd00:244:2::2"}}, 8080,
+                           "TCP", "six")});
+  EXPECT_EQ(many(pod_b_, "fd00:96::10", 80), (std::set<std::string>{"a fd00:244:1::3", "r fd00:244:1::3"}));
+  EXPECT_EQ(many(&wires_->client(), "2001:db8:2::1", 30080),
+            (std::set<std::string>{"a fd00:244:1::1", "r fd00:244:2::1"}));
+  EXPECT_EQ(wires_->connect(pod_b_, "10.96.0.10", 80), "refused");
+  EXPECT_EQ(wires_->connect(pod_b_, "fd00:96::10", 81), "refused");
+  service->spec.session_affinity = "ClientIP";
+  put(service, {make_slice("web", {{.address = "fd00:244:1::2", .node = "here"}, {.address = "fd00:244:2::2"}}, 8080,
+                           "TCP", "six")});
+  EXPECT_EQ(many(pod_b_, "fd00:96::10", 80).size(), 1U);
+  EXPECT_THAT(nft_list(), HasSubstr("fd00:244:1::3 . fd00:96::10 . tcp . 80 . fd00:244:"));
+}
+
+TEST_F(ProxyRootTest, ATableIsTakenOverAsItStands) {
+  put(make_service("web", {"10.96.0.10"}), {make_slice("web", all())});
+  put(make_service("old", {"10.96.0.11"}), {make_slice("old", all())});
+  auto service = make_service("lb", {"10.96.0.12"});
+  set_load_balancer(*service, "203.0.113.9", 30080);
+  service->spec.load_balancer_source_ranges = {"192.0.2.0/24"};
+  put(service, {make_slice("lb", all())});
+  const std::string before = nft_list();
+  auto next = nft_applier();
+  ASSERT_TRUE(next.ok());
+  applier_ = std::move(*next);
+  for (const Planner& planner : planners_) ASSERT_TRUE(applier_->replace(planner).ok());
+  // (Elements and chains may stand in another order.)
+  EXPECT_EQ(nft_list().size(), before.size());
+  EXPECT_EQ(from_client("203.0.113.9", 80).substr(1), " 10.244.1.1");
+
+  // A service that ended while nobody looked goes, one that changed changes.
+  Planner later(options_, false);
+  later.set_node({.name = "here", .addresses = {*parse_address("192.0.2.1")}});
+  world_.erase("default/old");
+  world_["default/web"].slices = {make_slice("web", {{.address = "10.244.2.2"}})};
+  later.update({"default/web", "default/lb", "default/old"}, [this](const std::string& key) { return world_[key]; });
+  ASSERT_TRUE(applier_->replace(later).ok());
+  EXPECT_THAT(nft_list(), Not(HasSubstr("10.96.0.11")));
+  EXPECT_EQ(many(pod_b_, "10.96.0.10", 80, 12), (std::set<std::string>{"r 10.244.1.3"}));
+  // Somebody else's table of the name is replaced.
+  ASSERT_TRUE(linux::run_program({"nft", "delete", "table", "ip", "trireme-proxy"}).ok());
+  ASSERT_TRUE(linux::run_program({"nft", "add", "table", "ip", "trireme-proxy"}).ok());
+  EXPECT_TRUE(applier_->disturbed());
+  ASSERT_TRUE(applier_->replace(later).ok());
+  EXPECT_EQ(wires_->connect(pod_b_, "10.96.0.10", 80), "r 10.244.1.3");
+  ASSERT_TRUE(remove_tables().ok());
+  EXPECT_EQ(nft_list(), "");
+}
+
+/// The whole proxy on the real API server.
+class ProxyProcessRootTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (auto reason = test::NetNamespace::why_not()) GTEST_SKIP() << *reason;
+    wires_.emplace();
+    pod_a_ = &wires_->add_pod(2);
+    pod_b_ = &wires_->add_pod(3);
+    a_.emplace(*pod_a_, "a", 8080);
+    b_.emplace(*pod_b_, "b", 8080);
+    apiserver::Options options;
+    options.store = store::memory_store(real_clock());
+    options.clock = real_clock();
+    options.advertise_address = "192.0.2.1";
+    auto server = apiserver::ApiServer::create(std::move(options));
+    ASSERT_TRUE(server.ok()) << server.status().to_string();
+    server_ = std::move(*server);
+    raw_ = std::make_shared<client::RawClient>(std::shared_ptr<net::Transport>(net::in_process_transport(*server_, {})),
+                                               "test");
+    client_.emplace(raw_);
+    api::corev1::Node node;
+    node.metadata.name = "here";
+    ASSERT_TRUE(client_->create("", node).ok());
+    start();
+  }
+  void TearDown() override {
+    proxy_.reset();
+    informers_.reset();
+    if (server_) server_->begin_shutdown();
+  }
+  void start() {
+    informers_ = std::make_shared<client::InformerFactory>(raw_, real_clock());
+    ProxyOptions options;
+    options.node_name = "here";
+    options.rules.cluster_cidrs = {*parse_prefix("10.244.0.0/16")};
+    options.healthz_bind_address = "0.0.0.0:0";
+    auto proxy = Proxy::start(std::move(options), {informers_, real_clock(), nullptr, nullptr});
+    ASSERT_TRUE(proxy.ok()) << proxy.status().to_string();
+    proxy_ = std::move(*proxy);
+    ASSERT_TRUE(proxy_->wait_applied(std::chrono::seconds(20)));
+  }
+  /// The server gives the cluster address.
+  std::string create(const std::string& name, const std::vector<TestEndpoint>& endpoints,
+                     const std::function<void(testing::Service&)>& change = {}) {
+    auto service = make_service(name, {});
+    if (change) change(*service);
+    auto created = client_->create("default", *service);
+    EXPECT_TRUE(created.ok()) << created.status().to_string();
+    auto slice = make_slice(name, endpoints);
+    auto made = client_->create("default", *slice);
+    EXPECT_TRUE(made.ok()) << made.status().to_string();
+    return created.ok() ? created->spec.cluster_ip : std::string();
+  }
+  /// Until the answer is as wanted, for ten seconds at most.
+  [[nodiscard]] bool until(const std::function<bool()>& holds) {
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return true;
+  }
+
+  std::optional<Wires> wires_;
+  Peer* pod_a_ = nullptr;
+  Peer* pod_b_ = nullptr;
+  std::optional<Answerer> a_;
+  std::optional<Answerer> b_;
+  std::unique_ptr<apiserver::ApiServer> server_;
+  std::shared_ptr<client::RawClient> raw_;
+  std::optional<client::Client> client_;
+  std::shared_ptr<client::InformerFactory> informers_;
+  std::unique_ptr<Proxy> proxy_;
+};
+
+TEST_F(ProxyProcessRootTest, ServicesComeAndGoAndARestartLeavesNoGap) {
+  const std::string address = create("web", {{.address = "10.244.1.2", .node = "here"}});
+  ASSERT_TRUE(until([&] { return wires_->connect(pod_b_, address, 80) == "a 10.244.1.3"; }));
+  proxy_.reset();
+  EXPECT_EQ(wires_->connect(pod_b_, address, 80), "a 10.244.1.3") << "the rules stand without the proxy";
+  auto slice = client_->get<testing::EndpointSlice>("default", "web-1");
+  ASSERT_TRUE(slice.ok());
+  slice->endpoints[0].addresses = {"10.244.1.3"};
+  ASSERT_TRUE(client_->update("default", *slice).ok());
+  start();
+  EXPECT_EQ(wires_->connect(pod_a_, address, 80), "b 10.244.1.2");
+  ASSERT_TRUE(client_->remove<testing::Service>("default", "web").ok());
+  EXPECT_TRUE(until([&] { return nft_list().find(address) == std::string::npos; }));
+  EXPECT_THAT(proxy_->metrics(), HasSubstr("kubeproxy_sync_proxy_rules_duration_seconds_count"));
+}
+
+TEST_F(ProxyProcessRootTest, WhatOthersFlushComesBack) {
+  const std::string address = create("web", {{.address = "10.244.1.2", .node = "here"}});
+  const auto served = [&] { return wires_->connect(pod_b_, address, 80) == "a 10.244.1.3"; };
+  ASSERT_TRUE(until(served));
+  for (const std::vector<std::string>& harm :
+       std::vector<std::vector<std::string>>{{"nft", "flush", "ruleset"},
+                                             {"nft", "flush", "table", "ip", "trireme-proxy"},
+                                             {"nft", "flush", "set", "ip", "trireme-proxy", "cluster-ips"},
+                                             {"nft", "flush", "map", "ip", "trireme-proxy", "endpoints"},
+                                             {"nft", "flush", "chain", "ip", "trireme-proxy", "services"},
+                                             {"nft", "delete", "table", "ip", "trireme-proxy"}}) {
+    auto restores = [&] {
+      std::string text = proxy_->metrics();
+      return text.substr(text.rfind("trireme_proxy_restores_total"), 40);
+    };
+    const std::string before = restores();
+    ASSERT_TRUE(linux::run_program(harm).ok()) << harm[1] << " " << harm[2];
+    EXPECT_TRUE(until([&] { return restores() != before; })) << harm[1] << " " << harm[2];
+    EXPECT_TRUE(until(served)) << harm[1] << " " << harm[2];
+  }
+  // What happens in others' tables is none of its business.
+  std::string text = proxy_->metrics();
+  ASSERT_TRUE(linux::run_program({"nft", "add", "table", "ip", "other"}).ok());
+  ASSERT_TRUE(linux::run_program({"nft", "delete", "table", "ip", "other"}).ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  auto restores = [](const std::string& all) { return all.substr(all.rfind("trireme_proxy_restores_total"), 40); };
+  EXPECT_EQ(restores(proxy_->metrics()), restores(text));
+}
+
+TEST_F(ProxyProcessRootTest, HealthCheckNodePortsAndHealthz) {
+  create("web", {{.address = "10.244.1.2", .node = "here"}}, [](testing::Service& service) {
+    service.spec.type = "LoadBalancer";
+    service.spec.external_traffic_policy = "Local";
+    service.spec.health_check_node_port = 32123;
+  });
+  const auto get = [&](int port, const char* path) {
+    auto out = linux::run_program(
+        {"curl", "-s", "-o", "-", "-w", " %{http_code}", "http://192.0.2.1:" + std::to_string(port) + path});
+    return out.ok() ? *out : out.status().message();
+  };
+  EXPECT_TRUE(until([&] { return get(32123, "/").ends_with(" 200"); }));
+  EXPECT_THAT(get(32123, "/"), HasSubstr("\"localEndpoints\": 1"));
+  EXPECT_THAT(get(32123, "/"), HasSubstr("\"name\": \"web\""));
+  auto slice = client_->get<testing::EndpointSlice>("default", "web-1");
+  ASSERT_TRUE(slice.ok());
+  slice->endpoints[0].node_name = "other";
+  ASSERT_TRUE(client_->update("default", *slice).ok());
+  EXPECT_TRUE(until([&] { return get(32123, "/").ends_with(" 503"); }));
+  EXPECT_THAT(get(proxy_->healthz_port(), "/healthz"),
+              ::testing::AllOf(HasSubstr("\"nodeEligible\": true}"), HasSubstr(" 200")));
+  EXPECT_THAT(get(proxy_->healthz_port(), "/livez"), HasSubstr(" 200"));
+  auto node = client_->get<api::corev1::Node>("", "here");
+  ASSERT_TRUE(node.ok());
+  node->spec.taints.emplace_back();
+  node->spec.taints.back().key = "ToBeDeletedByClusterAutoscaler";
+  node->spec.taints.back().effect = "NoSchedule";
+  ASSERT_TRUE(client_->update("", *node).ok());
+  EXPECT_TRUE(until([&] { return get(proxy_->healthz_port(), "/healthz").ends_with(" 503"); }));
+  EXPECT_THAT(get(proxy_->healthz_port(), "/livez"), HasSubstr(" 200"));
+  ASSERT_TRUE(client_->remove<testing::Service>("default", "web").ok());
+  EXPECT_TRUE(
+      until([&] { return get(32123, "/").ends_with("000") || get(32123, "/").find("curl") != std::string::npos; }));
+}
+
+}  // namespace
+}  // namespace trireme::proxy

@@ -1,0 +1,1 @@
+trireme_bench(dns_bench DEPS trireme_dns trireme_apiserver trireme_store)

@@ -1,0 +1,1 @@
+trireme_bench(policy_bench DEPS trireme_policy trireme_linux trireme_api)
