@@ -207,7 +207,7 @@ std::vector<std::string> ClusterOptions::dns_addresses() const {
 
 bool in_network(const std::string& cidr, const std::string& address) {
   const auto binary = linux::IpAddress::parse(address);
-  return binary && std::ranges::any_of(split_list(cidr), [&](const std::string& each) {
+  return binary && std::ranges::any_of(split_list(cidr), [&](std::string_view each) {
            const auto network = linux::IpPrefix::parse(each);
            return network && network->contains(*binary);
          });
