@@ -14,7 +14,7 @@ BUILD=(g++ cmake ninja-build ccache mold pkg-config git python3 protobuf-compile
 BUILD_ANY=(libboost1.83-dev libboost1.81-dev)
 RUN=(tzdata runc containernetworking-plugins iproute2 nftables iptables ca-certificates umoci skopeo curl redis-tools
   nginx-light)
-TEST=(python3-kubernetes procps jq busybox-static bind9-dnsutils conntrack)
+TEST=(python3-kubernetes procps jq busybox-static bind9-dnsutils conntrack etcd-server)
 
 wanted=()
 for group in "$@"; do

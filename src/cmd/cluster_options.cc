@@ -1,15 +1,12 @@
 #include "cmd/cluster_options.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <filesystem>
 
-#include "apiserver/registry/service_range.h"
 #include "base/text.h"
 #include "cmd/node_network.h"
 #include "controllers/servicelb/balancer_addresses.h"
@@ -19,31 +16,6 @@
 
 namespace trireme::cmd {
 namespace {
-
-struct Ipv4Network {
-  uint32_t address;
-  int length;
-};
-
-Result<Ipv4Network> parse_network(const std::string& cidr) {
-  size_t slash = cidr.find('/');
-  in_addr address{};
-  int length = -1;
-  if (slash != std::string::npos && ::inet_pton(AF_INET, cidr.substr(0, slash).c_str(), &address) == 1) {
-    const char* end = cidr.data() + cidr.size();
-    auto [rest, error] = std::from_chars(cidr.data() + slash + 1, end, length);
-    Ipv4Network network{ntohl(address.s_addr), length};
-    bool valid = error == std::errc() && rest == end && length >= 8 && length <= 30;
-    if (valid && (network.address & (0xffffffffU >> length)) == 0) return network;
-  }
-  return Status::bad_request(fmt::format("\"{}\" is no IPv4 network such as 10.244.0.0/16", cidr));
-}
-
-std::string address_text(uint32_t address) {
-  in_addr network{htonl(address)};
-  std::array<char, INET_ADDRSTRLEN> text{};
-  return ::inet_ntop(AF_INET, &network, text.data(), text.size());
-}
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -59,16 +31,36 @@ Status check_port(std::string_view flag, int port) {
 }
 
 Status check_addresses(const std::vector<std::string>& addresses) {
-  in6_addr address{};
   int families[2] = {0, 0};
   for (const std::string& text : addresses) {
-    const bool v4 = ::inet_pton(AF_INET, text.c_str(), &address) == 1;
-    if (!v4 && ::inet_pton(AF_INET6, text.c_str(), &address) != 1) {
-      return Status::bad_request(fmt::format("flag --node-ip: \"{}\" is no address", text));
+    const auto address = linux::IpAddress::parse(text);
+    if (!address) return Status::bad_request(fmt::format("flag --node-ip: \"{}\" is no address", text));
+    if (++families[address->is_ipv6() ? 1 : 0] > 1) {
+      return Status::bad_request("flag --node-ip: one address of each family at most");
     }
-    if (++families[v4 ? 0 : 1] > 1) return Status::bad_request("flag --node-ip: one address of each family at most");
   }
   return addresses.empty() ? Status::bad_request("flag --node-ip: no address") : Status();
+}
+
+/// A range that is smaller than a node's size is one node's whole range, as a /28 or the like is chosen for.
+Status check_pod_ranges(ClusterOptions& options) {
+  int families[2] = {0, 0};
+  for (const std::string_view text : split_list(options.cluster_cidr)) {
+    const auto range = linux::IpPrefix::parse(text);
+    if (!range || range->masked() != *range || range->length < 8 || range->length > range->address.bits() - 2) {
+      return Status::bad_request(fmt::format("\"{}\" is no network such as 10.244.0.0/16", text));
+    }
+    const bool ipv6 = range->address.is_ipv6();
+    if (++families[ipv6 ? 1 : 0] > 1) {
+      return Status::bad_request("flag --cluster-cidr: one range of each family at most");
+    }
+    int& mask = ipv6 ? options.node_cidr_mask_size_ipv6 : options.node_cidr_mask_size;
+    mask = std::max<int>(mask, range->length);
+    if (mask > range->address.bits() - 2) {
+      return Status::bad_request(fmt::format("a node's range of pod addresses cannot be as small as /{}", mask));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -89,6 +81,9 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
             "address and port of the service proxy's /healthz; empty: off");
   flags.add("container-runtime-endpoint", &options.container_runtime_endpoint,
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
+  flags.add("network", &options.network,
+            "how pods of different machines reach each other: vxlan, host-gw, the path of a flannel net-conf.json, or "
+            "none: a network plugin that is configured in /etc/cni/net.d (default: vxlan, or as the cluster has it)");
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
   flags.add("sandbox-image", &options.sandbox_image, "image that holds a pod's namespaces");
   flags.add("cluster-dns", &options.cluster_dns,
@@ -117,7 +112,11 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
   flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
   flags.add("load-balancer-ip-range", &controllers::load_balancer_ip_ranges(),
             "addresses that services of type LoadBalancer get: CIDR or FIRST-LAST (default: the nodes' own)");
-  flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods");
+  flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods; with a comma an IPv4 and an IPv6 range");
+  flags.add("allocate-node-cidrs", &options.allocate_node_cidrs, "give every node a range of pod addresses");
+  flags.add("node-cidr-mask-size", &options.node_cidr_mask_size, "size of a node's range of IPv4 addresses");
+  flags.add("node-cidr-mask-size-ipv4", &options.node_cidr_mask_size, "the same");
+  flags.add("node-cidr-mask-size-ipv6", &options.node_cidr_mask_size_ipv6, "size of a node's range of IPv6 addresses");
   flags.add("service-cluster-ip-range", &options.service_cidr,
             "addresses of services: a range, or one of each family with a comma between them");
   flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
@@ -150,7 +149,7 @@ Status complete(ClusterOptions& options) {
   if (options.node_lease_duration_seconds < 1) {
     return Status::bad_request("flag --node-lease-duration-seconds: at least 1");
   }
-  TRY(node_pod_cidr(options.cluster_cidr).status());
+  TRY(check_pod_ranges(options));
   TRY(first_address(options.service_cidr).status());
   for (const std::string& address : options.dns_addresses()) {
     if (!linux::IpAddress::parse(address)) {
@@ -169,11 +168,6 @@ std::string ClusterOptions::cgroup_root() const {
   return data_dir == ClusterOptions().data_dir ? "" : "/" + bridge_name(network_folder());
 }
 
-Result<std::string> node_pod_cidr(const std::string& cluster_cidr) {
-  TRY_ASSIGN(Ipv4Network network, parse_network(cluster_cidr));
-  return fmt::format("{}/{}", address_text(network.address), std::max(network.length, 24));
-}
-
 std::vector<std::string> service_ranges(const std::string& cidrs) {
   const auto parts = split(cidrs, ',');
   return {parts.begin(), parts.end()};
@@ -181,19 +175,19 @@ std::vector<std::string> service_ranges(const std::string& cidrs) {
 
 Result<std::string> first_address(const std::string& cidrs) {
   const std::vector<std::string> ranges = service_ranges(cidrs);
-  std::vector<bool> families;
+  std::vector<linux::IpPrefix> networks;
   for (const std::string& each : ranges) {
-    TRY_ASSIGN(const auto range, apiserver::ServiceRange::parse(each));
-    if (apiserver::ServiceRange::canonical(each.substr(0, each.find('/'))) != range.address(0)) {
-      return Status::bad_request(fmt::format("\"{}\" has bits beyond its prefix", each));
+    const auto range = linux::IpPrefix::parse(each);
+    if (!range || range->masked() != *range || range->length < 8 || range->length > range->address.bits() - 2) {
+      return Status::bad_request(fmt::format("\"{}\" is no network such as 10.96.0.0/16", each));
     }
-    families.push_back(range.is_v6());
+    networks.push_back(*range);
   }
-  if (families.size() > 2 || (families.size() == 2 && families[0] == families[1])) {
+  const bool mixed = networks.size() == 2 && networks[0].address.is_ipv6() != networks[1].address.is_ipv6();
+  if (networks.size() != 1 && !mixed) {
     return Status::bad_request(fmt::format("\"{}\" is not one range, or one of each family", cidrs));
   }
-  TRY_ASSIGN(const auto first, apiserver::ServiceRange::parse(ranges.front()));
-  return first.address(1);
+  return networks.front().address.plus(1).to_string();
 }
 
 std::vector<std::string> ClusterOptions::dns_addresses() const {
@@ -209,10 +203,9 @@ std::vector<std::string> ClusterOptions::dns_addresses() const {
 }
 
 bool in_network(const std::string& cidr, const std::string& address) {
-  auto network = parse_network(cidr);
-  in_addr binary{};
-  if (!network.ok() || ::inet_pton(AF_INET, address.c_str(), &binary) != 1) return false;
-  return ((ntohl(binary.s_addr) ^ network->address) >> (32 - network->length)) == 0;
+  const auto network = linux::IpPrefix::parse(cidr);
+  const auto one = linux::IpAddress::parse(address);
+  return network && one && network->contains(*one);
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors) {

@@ -22,8 +22,14 @@ struct ClusterOptions {
   bool no_node = false;
   bool stop_pods = false;
   std::vector<std::string> controllers = {"*"};
-  std::string cluster_cidr = "10.244.0.0/16";
-  std::string service_cidr = "10.96.0.0/16";  ///< See service_ranges.
+  /// How pods of different machines reach each other: "vxlan", "host-gw", "none" (a CNI configuration of somebody
+  /// else's), or the path of a flannel net-conf.json. Empty: as the cluster says that this machine has joined.
+  std::string network;
+  std::string cluster_cidr = "10.244.0.0/16";  ///< One range, or an IPv4 and an IPv6 one with a comma between them.
+  bool allocate_node_cidrs = true;
+  int node_cidr_mask_size = 24;
+  int node_cidr_mask_size_ipv6 = 64;
+  std::string service_cidr = "10.96.0.0/16";    ///< See service_ranges.
   std::vector<std::string> nodeport_addresses;  ///< Networks, or "primary"; empty: all addresses of the node.
   std::string proxy_healthz_bind_address = "0.0.0.0:10256";
   std::string container_runtime_endpoint;
@@ -55,6 +61,8 @@ struct ClusterOptions {
   std::string pki_folder() const { return data_dir + "/pki"; }
   std::string containerd_folder() const { return data_dir + "/containerd"; }
   std::string network_folder() const { return data_dir + "/cni"; }
+  /// Where the container runtime looks for the network's configuration.
+  std::string cni_config_folder() const { return network == "none" ? "/etc/cni/net.d" : network_folder() + "/conf"; }
   /// Where the cluster's DNS is served; empty: nowhere.
   std::vector<std::string> dns_addresses() const;
   std::string ingress_folder() const { return data_dir + "/ingress"; }
@@ -75,9 +83,6 @@ FlagSet node_flags(std::string usage, ClusterOptions& options);
 
 /// Makes paths absolute, fills in names and addresses, and checks what can be checked early.
 Status complete(ClusterOptions& options);
-
-/// The first /24 of the cluster's pod range: the pods of this node.
-Result<std::string> node_pod_cidr(const std::string& cluster_cidr);
 
 /// The ranges of --service-cluster-ip-range: one, or one of each family.
 std::vector<std::string> service_ranges(const std::string& cidrs);

@@ -12,18 +12,6 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-TEST(NodePodCidr, IsTheRangesFirstQuarterThousand) {
-  const std::pair<const char*, const char*> cases[] = {{"10.244.0.0/16", "10.244.0.0/24"},
-                                                       {"10.244.0.0/24", "10.244.0.0/24"},
-                                                       {"10.244.0.64/26", "10.244.0.64/26"},
-                                                       {"10.0.0.0/8", "10.0.0.0/24"}};
-  for (const auto& [cluster, node] : cases) {
-    auto cidr = node_pod_cidr(cluster);
-    ASSERT_TRUE(cidr.ok()) << cluster;
-    EXPECT_EQ(*cidr, node);
-  }
-}
-
 TEST(FirstAddress, IsTheOneAfterTheNetwork) {
   EXPECT_EQ(*first_address("10.96.0.0/16"), "10.96.0.1");
   EXPECT_EQ(*first_address("192.168.7.128/30"), "192.168.7.129");
@@ -38,9 +26,6 @@ TEST(FirstAddress, IsTheOneAfterTheNetwork) {
 TEST(Networks, ThatAreNoneAreRefused) {
   for (const char* text : {"", "10.96.0.0", "10.96.0.0/", "10.96.0.0/x", "10.96.0.0/16x", "10.96.0.0/31", "10.96.0.0/7",
                            "10.96.0/16", "fd00::/64", "/16", "10.96.0.0/-1", "10.96.0.5/16"}) {
-    auto cidr = node_pod_cidr(text);
-    ASSERT_FALSE(cidr.ok()) << text;
-    EXPECT_EQ(cidr.status().message(), std::string("\"") + text + "\" is no IPv4 network such as 10.244.0.0/16");
     EXPECT_EQ(first_address(text).ok(), std::string_view(text) == "fd00::/64") << text;
   }
 }

@@ -24,6 +24,7 @@
 #include "apiserver/authz/rbac.h"
 #include "apiserver/legacy/handler.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cmd/cluster_options.h"
 #include "controllers/all.h"
 #include "controllers/runtime/manager.h"
@@ -115,8 +116,12 @@ class InProcessControlPlane final : public ControlPlane {
                                            std::make_shared<client::EventBroadcaster>(client::Client(raw), clock_),
                                            clock_,
                                            {}};
-    context.options.allocate_node_cidrs = true;
-    context.options.cluster_cidrs = {options_.cluster_cidr};
+    context.options.allocate_node_cidrs = options_.allocate_node_cidrs;
+    for (const std::string_view range : split_list(options_.cluster_cidr)) {
+      context.options.cluster_cidrs.emplace_back(range);
+    }
+    context.options.node_cidr_mask_size_ipv4 = options_.node_cidr_mask_size;
+    context.options.node_cidr_mask_size_ipv6 = options_.node_cidr_mask_size_ipv6;
     context.options.node_monitor_grace_period = options_.node_monitor_grace_period;
     context.options.cluster_signing_duration = options_.cluster_signing_duration;
     context.options.root_ca_pem = authority_.certificate_pem;

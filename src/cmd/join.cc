@@ -171,6 +171,7 @@ class JoinedNode {
     }
     options_.node.cluster_cidr = membership_.facts.cluster_cidr;
     options_.node.service_cidr = membership_.facts.service_cidr;
+    if (options_.node.network.empty()) options_.node.network = membership_.facts.network;
     options_.node.cluster_domain = membership_.facts.cluster_domain;
     const std::string& dns = membership_.facts.cluster_dns;
     if (options_.node.cluster_dns.empty()) {
@@ -180,12 +181,12 @@ class JoinedNode {
   }
 
   Status start_node() {
+    TRY(node_.prepare_network());
     TRY(certificates_->prepare_serving(options_.node.node_addresses()));
     NodeIdentity identity;
     identity.transport = certificates_->transport();
     identity.serving_certificate_file = identity.serving_key_file = certificates_->serving_file();
     identity.client_ca_file = pki("ca.crt");
-    identity.joined = true;
     return node_.start(identity);
   }
 

@@ -30,6 +30,7 @@ Result<Membership> read_membership(const std::string& file) {
   membership.facts.cluster_cidr = text(*parsed, "clusterCIDR");
   membership.facts.service_cidr = text(*parsed, "serviceCIDR");
   membership.facts.cluster_domain = text(*parsed, "clusterDomain");
+  membership.facts.network = text(*parsed, "network");
   membership.facts.cluster_dns = text(*parsed, "clusterDNS");
   if (const api::Value* flags = parsed->find("flags"); flags && flags->is_array()) {
     for (const api::Value& flag : flags->as_array()) membership.flags.emplace_back(flag.string_or_empty());
@@ -47,6 +48,7 @@ Status write_membership(const std::string& file, const Membership& membership) {
   value["clusterCIDR"] = membership.facts.cluster_cidr;
   value["serviceCIDR"] = membership.facts.service_cidr;
   value["clusterDomain"] = membership.facts.cluster_domain;
+  value["network"] = membership.facts.network;
   value["clusterDNS"] = membership.facts.cluster_dns;
   value["flags"] = api::Value::array();
   for (const std::string& flag : membership.flags) value["flags"].push_back(flag);

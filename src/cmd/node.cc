@@ -14,19 +14,20 @@
 #include "cmd/control_plane.h"
 #include "cmd/node_dns.h"
 #include "cmd/node_network.h"
+#include "cmd/node_overlay.h"
 #include "cmd/node_proxy.h"
 #include "cmd/policy_hooks.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
 #include "linux/bridge_filter.h"
 #include "linux/own_addresses.h"
+#include "overlay/overlay.h"
 #include "proxy/proxy.h"
 
 namespace trireme::cmd {
 namespace {
 
 constexpr auto kContainerdTimeout = std::chrono::seconds(30);
-constexpr auto kPodCidrTimeout = std::chrono::seconds(60);
 constexpr auto kReadyPoll = std::chrono::milliseconds(10);
 
 bool is_ready(const api::corev1::Node& node) {
@@ -42,17 +43,12 @@ Node::Node(const ClusterOptions& options, std::shared_ptr<Clock> clock) : option
 
 Node::~Node() = default;
 
-Status Node::prepare_network(const std::string& pod_cidr) {
-  NodeNetworkOptions network;
-  network.folder = options_.network_folder();
-  network.cluster_cidr = options_.cluster_cidr;
-  network.service_cidr = options_.service_cidr;
-  network.pod_cidr = pod_cidr;
+Status Node::prepare_network() {
   if (Status status = linux::enable_bridge_filter(); !status.ok()) {
     log::error("Network policies do not hold, and services do not work, between pods of this machine",
                {{"error", status}});
   }
-  return set_up_node_network(network);
+  return set_up_node_network(node_network_options(options_));
 }
 
 Status Node::prepare_runtime() {
@@ -61,7 +57,7 @@ Status Node::prepare_runtime() {
 
   ContainerdOptions containerd;
   containerd.folder = options_.containerd_folder();
-  containerd.cni_config_folder = options_.network_folder() + "/conf";
+  containerd.cni_config_folder = options_.cni_config_folder();
   TRY_ASSIGN(containerd.cni_program_folder, cni_program_folder());
   containerd.sandbox_image = options_.sandbox_image;
   TRY_ASSIGN(containerd.registry_mirrors, parse_mirrors(options_.registry_mirrors));
@@ -112,29 +108,17 @@ Status Node::start(const NodeIdentity& identity) {
   informers_ = std::make_unique<client::InformerFactory>(client_, clock_);
   TRY(start_dns());
   TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
+  TRY_ASSIGN(overlay_, start_node_overlay(options_, client_, *informers_, clock_));
   TRY_ASSIGN(proxy_, start_node_proxy(options_, *informers_, clock_));
   informers_->start();
   TRY_ASSIGN(kubelet_,
              kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr, policy_hooks(*policies_)}));
-  if (!identity.joined) return {};
-  TRY_ASSIGN(const std::string pod_cidr, wait_pod_cidr(kPodCidrTimeout));
-  return prepare_network(pod_cidr);
+  return {};
 }
 
 void Node::set_addresses(const std::vector<std::string>& addresses) {
   if (kubelet_) kubelet_->set_addresses(addresses);
-}
-
-Result<std::string> Node::wait_pod_cidr(Duration timeout) {
-  client::Client client(client_);
-  Duration deadline = clock_->monotonic() + timeout;
-  while (clock_->monotonic() < deadline) {
-    auto node = client.get<api::corev1::Node>("", options_.node_name);
-    if (node.ok() && !node->spec.pod_cidr.empty()) return std::string(node->spec.pod_cidr);
-    std::this_thread::sleep_for(kReadyPoll);
-  }
-  return Status::timeout(
-      fmt::format("node {} got no range of pod addresses from the controller manager", options_.node_name));
+  if (overlay_) overlay_->set_interface({.iface = addresses, .iface_regex = {}, .iface_can_reach = {}});
 }
 
 Status Node::start_dns() {
@@ -168,6 +152,7 @@ Status Node::wait_ready(Duration timeout) {
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
   proxy_.reset();
+  overlay_.reset();
   policies_.reset();
   dns_.reset();
   if (informers_) informers_->stop();

@@ -26,6 +26,10 @@ namespace trireme::net {
 class Transport;
 }
 
+namespace trireme::overlay {
+class Overlay;
+}
+
 namespace trireme::policy {
 class Enforcer;
 }
@@ -43,7 +47,6 @@ struct NodeIdentity {
   std::string serving_certificate_file;
   std::string serving_key_file;
   std::string client_ca_file;
-  bool joined = false;  ///< The control plane is another process, which gives the node its range of pod addresses.
 };
 
 /// The identity of the node in the control plane's own process.
@@ -55,9 +58,10 @@ class Node {
   Node(const ClusterOptions& options, std::shared_ptr<Clock> clock);
   ~Node();
 
-  /// What needs no control plane: containerd, and the network where this machine is the whole cluster.
+  /// What needs no control plane: containerd, and what the kernel must do for pods. The network when the ranges of
+  /// addresses are known.
   Status prepare_runtime();
-  Status prepare_network(const std::string& pod_cidr);
+  Status prepare_network();
   Status start(const NodeIdentity& identity);
   /// The node's addresses have changed.
   void set_addresses(const std::vector<std::string>& addresses);
@@ -68,7 +72,6 @@ class Node {
 
  private:
   Status start_dns();
-  Result<std::string> wait_pod_cidr(Duration timeout);
 
   const ClusterOptions& options_;
   std::shared_ptr<Clock> clock_;
@@ -76,6 +79,7 @@ class Node {
   std::string endpoint_;
   std::shared_ptr<client::RawClient> client_;
   std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
+  std::unique_ptr<overlay::Overlay> overlay_;           ///< Null with --network=none.
   std::unique_ptr<proxy::Proxy> proxy_;
   std::unique_ptr<NodeDns> dns_;  ///< Null with --cluster-dns=none.
   std::unique_ptr<policy::Enforcer> policies_;

@@ -1,8 +1,8 @@
 #include "cmd/node_network.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <iomanip>
@@ -18,65 +18,80 @@
 namespace trireme::cmd {
 namespace {
 
-constexpr const char* kForwarding = "/proc/sys/net/ipv4/ip_forward";
+/// A switch of the kernel's, and the file that remembers how it was.
+struct Forwarding {
+  bool ipv6;
+  const char* sysctl;
+  const char* remembered;
+};
+constexpr Forwarding kForwarding[] = {
+    {false, "/proc/sys/net/ipv4/ip_forward", "/ip_forward.before"},
+    {true, "/proc/sys/net/ipv6/conf/all/forwarding", "/ip6_forward.before"},
+};
 
-std::string configuration(const NodeNetworkOptions& options) {
-  std::string mtu = options.mtu > 0 ? fmt::format("\n      \"mtu\": {},", options.mtu) : "";
-  return fmt::format(R"({{
-  "cniVersion": "0.4.0",
-  "name": "trireme",
-  "plugins": [
-    {{
-      "type": "bridge",
-      "bridge": "{bridge}",
-      "isGateway": true,
-      "ipMasq": true,
-      "hairpinMode": true,{mtu}
-      "ipam": {{
-        "type": "host-local",
-        "dataDir": "{leases}",
-        "ranges": [[{{"subnet": "{subnet}"}}]],
-        "routes": [{{"dst": "0.0.0.0/0"}}]
-      }}
-    }},
-    {{"type": "portmap", "capabilities": {{"portMappings": true}}}}
-  ]
-}}
-)",
-                     fmt::arg("bridge", bridge_name(options.folder)), fmt::arg("mtu", mtu),
-                     fmt::arg("leases", options.folder + "/leases"), fmt::arg("subnet", options.pod_cidr));
+/// The words of every line of iptables' nat table; none where there is no iptables.
+Result<std::vector<std::vector<std::string>>> nat_rules() {
+  auto text = linux::run_program({"iptables", "-w", "-t", "nat", "-S"});
+  std::vector<std::vector<std::string>> rules;
+  if (!text.ok()) return text.status().is(Reason::kNotFound) ? rules : Result<decltype(rules)>(text.status());
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::vector<std::string> rule;
+    for (std::string word; words >> std::quoted(word);) rule.push_back(word);
+    if (rule.size() >= 2) rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
+/// Deletes rules, then the chains to which they led.
+Status delete_rules(std::vector<std::vector<std::string>> rules, const std::vector<std::string>& chains) {
+  const auto change = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"iptables", "-w", "-t", "nat"});
+    return linux::run_program(arguments).status();
+  };
+  for (std::vector<std::string>& rule : rules) {
+    rule[0] = "-D";
+    TRY(change(rule));
+  }
+  for (const std::string& chain : chains) TRY(change({"-F", chain}));
+  for (const std::string& chain : chains) TRY(change({"-X", chain}));
+  return {};
 }
 
 /// The portmap plugin leaves its chains behind when the last port is gone. Other users of it keep theirs: the chains go
 /// only when no pod's port is in them.
 Status remove_idle_portmap_chains() {
   constexpr std::string_view kPortChain = "CNI-HOSTPORT-DNAT";
-  auto rules = linux::run_program({"iptables", "-w", "-t", "nat", "-S"});
-  if (!rules.ok()) return rules.status().is(Reason::kNotFound) ? Status() : rules.status();
+  TRY_ASSIGN(const auto rules, nat_rules());
   std::vector<std::vector<std::string>> jumps;
   std::vector<std::string> chains;
-  std::istringstream lines(*rules);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::vector<std::string> rule;
-    for (std::string word; words >> std::quoted(word);) rule.push_back(word);
-    if (rule.size() < 2) continue;
+  for (const std::vector<std::string>& rule : rules) {
     if (rule[0] == "-N" && rule[1].starts_with("CNI-HOSTPORT-")) chains.push_back(rule[1]);
     if (rule[0] != "-A") continue;
     if (rule[1] == kPortChain) return {};
     if (!rule[1].starts_with("CNI-") && rule.back().starts_with("CNI-HOSTPORT-")) jumps.push_back(rule);
   }
-  auto change = [](std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"iptables", "-w", "-t", "nat"});
-    return linux::run_program(arguments).status();
-  };
-  for (std::vector<std::string>& jump : jumps) {
-    jump[0] = "-D";
-    TRY(change(jump));
+  return delete_rules(std::move(jumps), chains);
+}
+
+/// Earlier releases had the bridge plugin masquerade each pod, with a rule that would hide its address from pods of
+/// other nodes, and that the plugin no longer knows of when the pod goes.
+Status remove_bridge_masquerading(const std::string& conflist) {
+  const auto text = linux::read_file(conflist);
+  if (!text.ok() || text->find("\"ipMasq\": true") == std::string::npos) return {};
+  TRY_ASSIGN(const auto rules, nat_rules());
+  std::vector<std::vector<std::string>> jumps;
+  std::vector<std::string> chains;
+  for (const std::vector<std::string>& rule : rules) {
+    const bool ours =
+        rule[0] == "-A" && rule[1] == "POSTROUTING" && rule.back().starts_with("CNI-") &&
+        std::ranges::any_of(rule, [](const std::string& word) { return word.starts_with("name: \"trireme\" id: "); });
+    if (!ours) continue;
+    jumps.push_back(rule);
+    chains.push_back(rule.back());
   }
-  for (const std::string& chain : chains) TRY(change({"-F", chain}));
-  for (const std::string& chain : chains) TRY(change({"-X", chain}));
-  return {};
+  return delete_rules(std::move(jumps), chains);
 }
 
 }  // namespace
@@ -89,16 +104,21 @@ std::string bridge_name(const std::string& folder) {
 
 Status set_up_node_network(const NodeNetworkOptions& options) {
   TRY(linux::make_dirs(options.folder + "/conf"));
-  TRY(linux::replace_file(options.folder + "/conf/10-trireme.conflist", configuration(options), 0644));
-  std::string remembered = options.folder + "/ip_forward.before";
-  if (::access(remembered.c_str(), F_OK) != 0) {
-    TRY_ASSIGN(std::string before, linux::read_file(kForwarding));
-    TRY(linux::replace_file(remembered, before, 0644));
-  }
   TRY(linux::remember_nat_tables(options.folder + "/nat_tables.before"));
-  TRY(linux::write_existing(kForwarding, "1\n"));
-  TRY(linux::add_unreachable_route(options.cluster_cidr));
-  for (const std::string& range : service_ranges(options.service_cidr)) TRY(linux::add_unreachable_route(range));
+  TRY(remove_bridge_masquerading(options.folder + "/conf/10-trireme.conflist"));
+  for (const Forwarding& each : kForwarding) {
+    const bool needed = std::ranges::any_of(options.networks, [&](const std::string& network) {
+      return (network.find(':') != std::string::npos) == each.ipv6;
+    });
+    if (!needed) continue;
+    const std::string remembered = options.folder + each.remembered;
+    if (!linux::exists(remembered)) {
+      TRY_ASSIGN(const std::string before, linux::read_file(each.sysctl));
+      TRY(linux::replace_file(remembered, before, 0644));
+    }
+    TRY(linux::write_existing(each.sysctl, "1\n"));
+  }
+  for (const std::string& network : options.networks) TRY(linux::add_unreachable_route(network));
   return {};
 }
 
@@ -106,10 +126,10 @@ Status remove_node_network(const NodeNetworkOptions& options) {
   TRY(linux::delete_link(bridge_name(options.folder)));
   TRY(remove_idle_portmap_chains());
   TRY(linux::remove_new_nat_tables(options.folder + "/nat_tables.before"));
-  TRY(linux::remove_unreachable_route(options.cluster_cidr));
-  for (const std::string& range : service_ranges(options.service_cidr)) TRY(linux::remove_unreachable_route(range));
-  if (auto before = linux::read_file(options.folder + "/ip_forward.before"); before.ok()) {
-    TRY(linux::write_existing(kForwarding, *before));
+  for (const std::string& network : options.networks) TRY(linux::remove_unreachable_route(network));
+  for (const Forwarding& each : kForwarding) {
+    const auto before = linux::read_file(options.folder + each.remembered);
+    if (before.ok()) TRY(linux::write_existing(each.sysctl, *before));
   }
   return {};
 }

@@ -1,24 +1,22 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
 namespace trireme::cmd {
 
-/// The network of one node without an overlay: the standard CNI bridge for its pods.
+/// What a node's network needs of the machine, whoever makes its pods' interfaces.
 struct NodeNetworkOptions {
-  std::string folder;        ///< CNI configuration and address leases live below it.
-  std::string pod_cidr;      ///< This node's pods: "10.244.0.0/24".
-  std::string cluster_cidr;  ///< All pods.
-  std::string service_cidr;
-  int mtu = 0;  ///< 0: the kernel's.
+  std::string folder;                 ///< CNI configuration and address leases live below it.
+  std::vector<std::string> networks;  ///< Addresses of pods and services, in CIDR notation.
 };
 
 /// The bridge's name, made from the folder so that two clusters on one machine do not meet.
 std::string bridge_name(const std::string& folder);
 
-/// Writes the CNI configuration, turns on forwarding (remembering what was set before) and makes addresses of pods and
+/// Turns on forwarding (remembering what was set before) and makes addresses of pods and
 /// services that nothing serves unreachable, so that packets to them never leave by the default route.
 Status set_up_node_network(const NodeNetworkOptions& options);
 

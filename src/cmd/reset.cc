@@ -8,6 +8,7 @@
 #include "cmd/node.h"
 #include "cmd/node_dns.h"
 #include "cmd/node_network.h"
+#include "cmd/node_overlay.h"
 #include "cmd/progress.h"
 #include "ingress/nginx.h"
 #include "linux/cgroup.h"
@@ -27,7 +28,7 @@ Status remove_pods(const ClusterOptions& options) {
   if (!linux::exists(options.containerd_folder() + "/root")) return {};
   ContainerdOptions containerd_options;
   containerd_options.folder = options.containerd_folder();
-  containerd_options.cni_config_folder = options.network_folder() + "/conf";
+  containerd_options.cni_config_folder = node_cni_folder(options);
   TRY_ASSIGN(containerd_options.cni_program_folder, cni_program_folder());
   TRY_ASSIGN(auto containerd, Containerd::start(containerd_options));
   Status status = containerd->wait_ready(kContainerdTimeout);
@@ -39,6 +40,7 @@ Status remove_pods(const ClusterOptions& options) {
 Status remove_network(const ClusterOptions& options, const NodeNetworkOptions& network) {
   TRY(proxy::remove_proxy_rules());
   TRY(remove_node_dns(options.dns_folder()));
+  TRY(remove_node_overlay(options));
   TRY(remove_node_network(network));
   return policy::remove_kernel_table();
 }
@@ -80,16 +82,13 @@ Status run(const ClusterOptions& options) {
     return cgroups.remove(cgroup);
   }));
   ingress::Nginx::end_leftover(options.ingress_folder());
-  NodeNetworkOptions network;
-  network.folder = options.network_folder();
-  network.cluster_cidr = options.cluster_cidr;
-  network.service_cidr = options.service_cidr;
+  ClusterOptions joined = options;
   if (auto membership = read_membership(options.membership_file()); membership.ok()) {
-    network.cluster_cidr = membership->facts.cluster_cidr;
-    network.service_cidr = membership->facts.service_cidr;
+    joined.cluster_cidr = membership->facts.cluster_cidr;
+    joined.service_cidr = membership->facts.service_cidr;
   }
-  if (linux::exists(network.folder)) {
-    TRY(step("network", [&] { return remove_network(options, network); }));
+  if (linux::exists(options.network_folder())) {
+    TRY(step("network", [&] { return remove_network(options, node_network_options(joined)); }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));

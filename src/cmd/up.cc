@@ -17,6 +17,7 @@
 #include "cmd/instance_lock.h"
 #include "cmd/node.h"
 #include "cmd/node_dns.h"
+#include "cmd/node_overlay.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
 #include "cmd/stop_signals.h"
@@ -46,8 +47,7 @@ class Cluster {
     if (!options_.no_node) {
       node_ = std::make_unique<Node>(options_, clock_);
       node_prepared = std::async(std::launch::async, [&]() -> Status {
-        TRY_ASSIGN(const std::string pod_cidr, node_pod_cidr(options_.cluster_cidr));
-        TRY(node_->prepare_network(pod_cidr));
+        TRY(node_->prepare_network());
         return node_->prepare_runtime();
       });
     }
@@ -136,9 +136,13 @@ class Cluster {
   }
 
   Status open_to_others() {
-    return join::open_cluster(admin(), cluster_address(),
-                              {options_.cluster_cidr, options_.service_cidr, options_.cluster_domain,
-                               fmt::format("{}", fmt::join(options_.cluster_dns, ","))});
+    join::ClusterFacts facts{options_.cluster_cidr,
+                             options_.service_cidr,
+                             options_.cluster_domain,
+                             fmt::format("{}", fmt::join(options_.cluster_dns, ",")),
+                             {}};
+    TRY_ASSIGN(facts.network, network_fact(options_));
+    return join::open_cluster(admin(), cluster_address(), facts);
   }
 
   Status follow_addresses() {

@@ -172,13 +172,14 @@ ConfigMap facts_map(const ClusterFacts& facts) {
   map.data["clusterCIDR"] = facts.cluster_cidr;
   map.data["serviceCIDR"] = facts.service_cidr;
   map.data["clusterDomain"] = facts.cluster_domain;
+  map.data["network"] = facts.network;
   map.data["clusterDNS"] = facts.cluster_dns;
   return map;
 }
 
 ClusterFacts read_facts(const ConfigMap& map) {
   return {map.data.get("clusterCIDR"), map.data.get("serviceCIDR"), map.data.get("clusterDomain"),
-          map.data.get("clusterDNS")};
+          map.data.get("clusterDNS"), map.data.get("network")};
 }
 
 Status open_cluster(client::Client client, const ClusterAddress& address, const ClusterFacts& facts) {

@@ -46,6 +46,7 @@ struct ClusterFacts {
   std::string service_cidr;
   std::string cluster_domain = "cluster.local";
   std::string cluster_dns;  ///< --cluster-dns of the server, with commas; empty: the usual address.
+  std::string network;  ///< How pods of different machines reach each other: "none", or a net-conf.json of flannel's.
 };
 api::corev1::ConfigMap facts_map(const ClusterFacts& facts);
 ClusterFacts read_facts(const api::corev1::ConfigMap& map);

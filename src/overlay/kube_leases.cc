@@ -24,13 +24,13 @@ const api::corev1::NodeCondition* network_condition(const Node& node) {
 
 class KubeLeases final : public LeaseSource {
  public:
-  KubeLeases(KubeLeaseOptions options, std::shared_ptr<client::RawClient> raw,
-             std::shared_ptr<client::InformerFactory> informers, std::shared_ptr<Clock> clock)
+  KubeLeases(KubeLeaseOptions options, std::shared_ptr<client::RawClient> raw, client::InformerFactory& informers,
+             std::shared_ptr<Clock> clock)
       : options_(std::move(options)),
         client_(std::move(raw)),
-        informers_(std::move(informers)),
+        informers_(informers),
         clock_(std::move(clock)),
-        nodes_(informers_->informer<Node>()) {}
+        nodes_(informers_.informer<Node>()) {}
 
   Status start(std::function<void()> changed) override {
     // Handlers live as long as the informer, which may be longer than this.
@@ -41,7 +41,7 @@ class KubeLeases final : public LeaseSource {
       const std::lock_guard lock(this_hook->mutex);
       if (this_hook->changed) this_hook->changed();
     });
-    informers_->start();
+    informers_.start();
     return {};
   }
 
@@ -162,7 +162,7 @@ class KubeLeases final : public LeaseSource {
 
   const KubeLeaseOptions options_;
   client::Client client_;
-  const std::shared_ptr<client::InformerFactory> informers_;
+  client::InformerFactory& informers_;
   const std::shared_ptr<Clock> clock_;
   client::Informer<Node>& nodes_;
   const std::shared_ptr<Hook> hook_ = std::make_shared<Hook>();
@@ -172,9 +172,8 @@ class KubeLeases final : public LeaseSource {
 }  // namespace
 
 std::unique_ptr<LeaseSource> kube_leases(KubeLeaseOptions options, std::shared_ptr<client::RawClient> client,
-                                         std::shared_ptr<client::InformerFactory> informers,
-                                         std::shared_ptr<Clock> clock) {
-  return std::make_unique<KubeLeases>(std::move(options), std::move(client), std::move(informers), std::move(clock));
+                                         client::InformerFactory& informers, std::shared_ptr<Clock> clock) {
+  return std::make_unique<KubeLeases>(std::move(options), std::move(client), informers, std::move(clock));
 }
 
 }  // namespace trireme::overlay

@@ -21,9 +21,8 @@ struct KubeLeaseOptions {
 };
 
 /// flannel's kube subnet manager: the node's subnets are spec.podCIDRs, and what others must know stands in its
-/// annotations.
+/// annotations. `informers` outlives it, and is started by it.
 std::unique_ptr<LeaseSource> kube_leases(KubeLeaseOptions options, std::shared_ptr<client::RawClient> client,
-                                         std::shared_ptr<client::InformerFactory> informers,
-                                         std::shared_ptr<Clock> clock);
+                                         client::InformerFactory& informers, std::shared_ptr<Clock> clock);
 
 }  // namespace trireme::overlay

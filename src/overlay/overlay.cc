@@ -64,6 +64,7 @@ class RunningOverlay final : public Overlay {
       : options_(std::move(options)),
         leases_(std::move(deps.leases)),
         clock_(std::move(deps.clock)),
+        interface_(options_.interface),
         queue_(clock_, kRetry) {}
 
   ~RunningOverlay() override {
@@ -108,6 +109,14 @@ class RunningOverlay final : public Overlay {
     return Status::timeout(last_problem_.empty() ? "the node has no range of pod addresses yet" : last_problem_);
   }
 
+  void set_interface(InterfaceOptions interface) override {
+    {
+      const std::lock_guard lock(mutex_);
+      interface_ = std::move(interface);
+    }
+    queue_.add(kSync);
+  }
+
  private:
   void work(std::stop_token stop) {
     while (auto key = queue_.get(stop)) {
@@ -144,7 +153,7 @@ class RunningOverlay final : public Overlay {
     }
     PlanInput input;
     input.config = *config_;
-    TRY_ASSIGN(input.external, find_interface(*netlink_, options_.interface, *config_));
+    TRY_ASSIGN(input.external, find_interface(*netlink_, interface(), *config_));
     {
       const std::lock_guard lock(mutex_);
       interest_.links.insert(input.external.index);
@@ -169,6 +178,11 @@ class RunningOverlay final : public Overlay {
     TRY(leases_->complete());
     TRY(status);
     return true;
+  }
+
+  InterfaceOptions interface() const {
+    const std::lock_guard lock(mutex_);
+    return interface_;
   }
 
   /// How others reach this node. A device that is there keeps its address; so does one that was announced.
@@ -283,13 +297,13 @@ class RunningOverlay final : public Overlay {
   const OverlayOptions options_;
   const std::unique_ptr<LeaseSource> leases_;
   const std::shared_ptr<Clock> clock_;
-  client::WorkQueue queue_;
-
   mutable std::mutex mutex_;
+  InterfaceOptions interface_;
   std::condition_variable ready_changed_;
   bool ready_ = false;
   std::string last_problem_;
   Interest interest_;
+  client::WorkQueue queue_;
 
   // Of the worker alone.
   std::optional<linux::Netlink> netlink_;

@@ -47,6 +47,8 @@ class Overlay {
   virtual bool ready() const = 0;
   /// Waits for that; Timeout carries what is in the way.
   virtual Status wait_ready(Duration timeout) = 0;
+  /// The machine's addresses have changed.
+  virtual void set_interface(InterfaceOptions interface) = 0;
 };
 
 /// Removes what an overlay with this configuration and these subnets has left in this network namespace: its rules, its

@@ -137,6 +137,7 @@ struct Host {
   std::unique_ptr<Udp> socket;
   std::unique_ptr<Udp> socket_ipv6;
   std::string folder;
+  std::unique_ptr<client::InformerFactory> informers;
   std::unique_ptr<Overlay> overlay;
 };
 
@@ -259,6 +260,7 @@ class OverlayRootTest : public testing::Test {
     if (host.folder.empty()) host.folder = ::mkdtemp(folder.data());
     host.machine.run([&] {
       auto client = raw();
+      host.informers = std::make_unique<client::InformerFactory>(client, real_clock());
       OverlayOptions options;
       options.ip_masq = true;
       options.subnet_file = host.folder + "/subnet.env";
@@ -266,8 +268,8 @@ class OverlayRootTest : public testing::Test {
       options.cni_bridge = "tri0";
       OverlayDeps deps;
       deps.clock = real_clock();
-      deps.leases = kube_leases({host.name, config_, *AnnotationNames::make(), true}, client,
-                                std::make_shared<client::InformerFactory>(client, real_clock()), real_clock());
+      deps.leases =
+          kube_leases({host.name, config_, *AnnotationNames::make(), true}, client, *host.informers, real_clock());
       auto started = Overlay::start(std::move(options), std::move(deps));
       ASSERT_TRUE(started.ok()) << started.status().to_string();
       host.overlay = std::move(*started);

@@ -1,0 +1,1 @@
+trireme_bench(overlay_bench DEPS trireme_overlay)
