@@ -202,10 +202,12 @@ std::vector<std::string> ClusterOptions::dns_addresses() const {
   return addresses;
 }
 
-bool in_network(const std::string& cidr, const std::string& address) {
-  const auto network = linux::IpPrefix::parse(cidr);
+bool in_networks(const std::string& cidrs, const std::string& address) {
   const auto one = linux::IpAddress::parse(address);
-  return network && one && network->contains(*one);
+  return one && std::ranges::any_of(split_list(cidrs), [&](std::string_view cidr) {
+    const auto network = linux::IpPrefix::parse(cidr);
+    return network && network->contains(*one);
+  });
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors) {

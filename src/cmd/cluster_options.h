@@ -90,8 +90,8 @@ std::vector<std::string> service_ranges(const std::string& cidrs);
 /// none.
 Result<std::string> first_address(const std::string& cidrs);
 
-/// Whether an IPv4 address is in the network; false for anything else.
-bool in_network(const std::string& cidr, const std::string& address);
+/// Whether an address is in one of the networks, which commas separate.
+bool in_networks(const std::string& cidrs, const std::string& address);
 
 /// {"docker.io", "http://…"} of each --registry-mirror.
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors);
