@@ -145,5 +145,16 @@ TEST_F(InstanceLockTest, OneHoldsIt) {
   EXPECT_FALSE(InstanceLock::take(folder_ + "/absent").ok());
 }
 
+TEST(ClusterDns, IsTheTenthServiceUnlessTold) {
+  ClusterOptions options;
+  EXPECT_EQ(options.dns_addresses(), std::vector<std::string>{"10.96.0.10"});
+  options.service_cidr = "10.0.0.0/24,fd00:10:96::/112";
+  EXPECT_EQ(options.dns_addresses(), (std::vector<std::string>{"10.0.0.10", "fd00:10:96::a"}));
+  options.cluster_dns = {"10.0.0.53"};
+  EXPECT_EQ(options.dns_addresses(), std::vector<std::string>{"10.0.0.53"});
+  options.cluster_dns = {"none"};
+  EXPECT_TRUE(options.dns_addresses().empty());
+}
+
 }  // namespace
 }  // namespace trireme::cmd
