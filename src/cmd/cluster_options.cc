@@ -9,8 +9,10 @@
 #include <charconv>
 #include <filesystem>
 
+#include "apiserver/registry/service_range.h"
 #include "base/text.h"
 #include "cmd/node_network.h"
+#include "controllers/servicelb/balancer_addresses.h"
 #include "linux/ip_address.h"
 #include "linux/own_addresses.h"
 #include "linux/route.h"
@@ -81,6 +83,10 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
   flags.add("kubelet-port", &options.kubelet_port, "port of the kubelet's server; 0 picks a free one");
   flags.add("node-lease-duration-seconds", &options.node_lease_duration_seconds,
             "the node shows that it lives four times in this time");
+  flags.add("nodeport-addresses", &options.nodeport_addresses,
+            "networks on whose addresses node ports are served, or \"primary\" (default: all addresses)");
+  flags.add("proxy-healthz-bind-address", &options.proxy_healthz_bind_address,
+            "address and port of the service proxy's /healthz; empty: off");
   flags.add("container-runtime-endpoint", &options.container_runtime_endpoint,
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
@@ -109,8 +115,11 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
             "more names and addresses by which clients reach the API server");
   flags.add("no-node", &options.no_node, "control plane only: start no containers");
   flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
+  flags.add("load-balancer-ip-range", &controllers::load_balancer_ip_ranges(),
+            "addresses that services of type LoadBalancer get: CIDR or FIRST-LAST (default: the nodes' own)");
   flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods");
-  flags.add("service-cluster-ip-range", &options.service_cidr, "addresses of services");
+  flags.add("service-cluster-ip-range", &options.service_cidr,
+            "addresses of services: a range, or one of each family with a comma between them");
   flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
             "silence after which a node counts as not ready");
@@ -165,9 +174,26 @@ Result<std::string> node_pod_cidr(const std::string& cluster_cidr) {
   return fmt::format("{}/{}", address_text(network.address), std::max(network.length, 24));
 }
 
-Result<std::string> first_address(const std::string& cidr) {
-  TRY_ASSIGN(Ipv4Network network, parse_network(cidr));
-  return address_text(network.address + 1);
+std::vector<std::string> service_ranges(const std::string& cidrs) {
+  const auto parts = split(cidrs, ',');
+  return {parts.begin(), parts.end()};
+}
+
+Result<std::string> first_address(const std::string& cidrs) {
+  const std::vector<std::string> ranges = service_ranges(cidrs);
+  std::vector<bool> families;
+  for (const std::string& each : ranges) {
+    TRY_ASSIGN(const auto range, apiserver::ServiceRange::parse(each));
+    if (apiserver::ServiceRange::canonical(each.substr(0, each.find('/'))) != range.address(0)) {
+      return Status::bad_request(fmt::format("\"{}\" has bits beyond its prefix", each));
+    }
+    families.push_back(range.is_v6());
+  }
+  if (families.size() > 2 || (families.size() == 2 && families[0] == families[1])) {
+    return Status::bad_request(fmt::format("\"{}\" is not one range, or one of each family", cidrs));
+  }
+  TRY_ASSIGN(const auto first, apiserver::ServiceRange::parse(ranges.front()));
+  return first.address(1);
 }
 
 std::vector<std::string> ClusterOptions::dns_addresses() const {

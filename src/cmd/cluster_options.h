@@ -23,7 +23,9 @@ struct ClusterOptions {
   bool stop_pods = false;
   std::vector<std::string> controllers = {"*"};
   std::string cluster_cidr = "10.244.0.0/16";
-  std::string service_cidr = "10.96.0.0/16";
+  std::string service_cidr = "10.96.0.0/16";  ///< See service_ranges.
+  std::vector<std::string> nodeport_addresses;  ///< Networks, or "primary"; empty: all addresses of the node.
+  std::string proxy_healthz_bind_address = "0.0.0.0:10256";
   std::string container_runtime_endpoint;
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";
@@ -77,8 +79,11 @@ Status complete(ClusterOptions& options);
 /// The first /24 of the cluster's pod range: the pods of this node.
 Result<std::string> node_pod_cidr(const std::string& cluster_cidr);
 
-/// The address of the service default/kubernetes: the first of the service range.
-Result<std::string> first_address(const std::string& cidr);
+/// The ranges of --service-cluster-ip-range: one, or one of each family.
+std::vector<std::string> service_ranges(const std::string& cidrs);
+/// The address of the service default/kubernetes: the first of the first service range. BadRequest when the ranges are
+/// none.
+Result<std::string> first_address(const std::string& cidrs);
 
 /// Whether an IPv4 address is in the network; false for anything else.
 bool in_network(const std::string& cidr, const std::string& address);

@@ -35,6 +35,7 @@ constexpr Command kCommands[] = {
     {"controller-manager", "the controllers alone", controller_manager},
     {"scheduler", "the scheduler alone", scheduler},
     {"kubelet", "the node's agent alone", kubelet},
+    {"proxy", "the service proxy alone", proxy_command},
     {"dns", "the cluster's DNS server alone", dns},
     {"ingress", "the ingress alone", ingress},
     {"policy", "what the network policies of this machine's pods let pass and dropped", policy},

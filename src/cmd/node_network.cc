@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "cmd/cluster_options.h"
 #include "linux/file.h"
 #include "linux/nat_tables.h"
 #include "linux/process.h"
@@ -97,7 +98,8 @@ Status set_up_node_network(const NodeNetworkOptions& options) {
   TRY(linux::remember_nat_tables(options.folder + "/nat_tables.before"));
   TRY(linux::write_existing(kForwarding, "1\n"));
   TRY(linux::add_unreachable_route(options.cluster_cidr));
-  return linux::add_unreachable_route(options.service_cidr);
+  for (const std::string& range : service_ranges(options.service_cidr)) TRY(linux::add_unreachable_route(range));
+  return {};
 }
 
 Status remove_node_network(const NodeNetworkOptions& options) {
@@ -105,7 +107,7 @@ Status remove_node_network(const NodeNetworkOptions& options) {
   TRY(remove_idle_portmap_chains());
   TRY(linux::remove_new_nat_tables(options.folder + "/nat_tables.before"));
   TRY(linux::remove_unreachable_route(options.cluster_cidr));
-  TRY(linux::remove_unreachable_route(options.service_cidr));
+  for (const std::string& range : service_ranges(options.service_cidr)) TRY(linux::remove_unreachable_route(range));
   if (auto before = linux::read_file(options.folder + "/ip_forward.before"); before.ok()) {
     TRY(linux::write_existing(kForwarding, *before));
   }
