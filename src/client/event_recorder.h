@@ -32,7 +32,7 @@ class EventRecorder;
 
 /// Writes the Events of a process to the API in the background: best effort, never blocking the caller. What does not
 /// fit into the queue is dropped, as are events the server refuses; while the server is away an event is tried again
-/// up to twelve times. One thread, which starts with the first event; none when it is stepped. Thread-safe.
+/// up to twelve times. A few threads, which start with the first events; none when it is stepped. Thread-safe.
 class EventBroadcaster {
  public:
   enum class Mode { kThread, kStepped };
@@ -52,7 +52,7 @@ class EventBroadcaster {
   size_t waiting() const;
 
  private:
-  static constexpr size_t kMaxQueue = 1000;
+  static constexpr size_t kMaxQueue = 1000;  ///< Of stepped ones.
   static constexpr int kMaxTries = 12;
   void run(std::stop_token stop);
   void write(api::corev1::Event event, std::stop_token stop);
@@ -61,7 +61,7 @@ class EventBroadcaster {
   Client client_;
   const std::shared_ptr<Clock> clock_;
   const Mode mode_;
-  EventCorrelator correlator_;  ///< Only the thread's.
+  EventCorrelator correlator_;  ///< Guarded by mutex_.
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<api::corev1::Event> queue_;

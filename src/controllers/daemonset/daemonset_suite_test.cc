@@ -163,6 +163,8 @@ TEST_F(DaemonSetSuite, RevisionsMayBeChangedByOthers) {
   create(node("a"));
   create(agent());
   ASSERT_TRUE(until_complete(1));
+  // The status may be seen before the pod is.
+  ASSERT_TRUE(pods_->until([&] { return pods_->list("default").size() == 1; }));
   const std::string uid = pods_->list("default")[0]->metadata.uid;
   Watched<ControllerRevision> revisions(raw());
   ASSERT_EQ(revisions.list("default").size(), 1u);
@@ -202,6 +204,8 @@ TEST_F(DaemonSetSuite, EqualRevisionsBecomeOne) {
   create(node("a"));
   create(agent());
   ASSERT_TRUE(until_complete(1));
+  // The status may be seen before the pod is.
+  ASSERT_TRUE(pods_->until([&] { return pods_->list("default").size() == 1; }));
   const std::string uid = pods_->list("default")[0]->metadata.uid;
   Watched<ControllerRevision> revisions(raw());
   const ControllerRevision first = *revisions.list("default")[0];
