@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/duration.h"
+#include "base/text.h"
 
 namespace trireme::api {
 namespace {
@@ -45,17 +46,6 @@ std::vector<std::string_view> words(std::string_view text, std::string_view sepa
     start = text.find_first_not_of(separators, end);
   }
   return parts;
-}
-
-/// The parts between separators, empty ones too (Go's Split).
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (size_t start = 0;;) {
-    const size_t end = text.find(separator, start);
-    parts.push_back(text.substr(start, end - start));
-    if (end == std::string_view::npos) return parts;
-    start = end + 1;
-  }
 }
 
 Result<uint64_t> parse_number(std::string_view text) {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/duration.h"
+#include "base/text.h"
 
 namespace trireme {
 namespace {
@@ -82,10 +83,8 @@ void FlagSet::add(std::string name, std::vector<std::string>* value, std::string
           [value, is_default](std::string_view text) {
             if (*is_default) value->clear();
             *is_default = false;
-            while (!text.empty()) {
-              size_t comma = std::min(text.find(','), text.size());
-              if (comma > 0) value->emplace_back(text.substr(0, comma));
-              text.remove_prefix(std::min(comma + 1, text.size()));
+            for (const std::string_view part : split(text, ',')) {
+              if (!part.empty()) value->emplace_back(part);
             }
             return Status();
           }});

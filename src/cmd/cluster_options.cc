@@ -1,14 +1,13 @@
 #include "cmd/cluster_options.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <filesystem>
 
+#include "apiserver/registry/service_range.h"
 #include "base/text.h"
 #include "cmd/node_network.h"
 #include "linux/ip_address.h"
@@ -17,31 +16,6 @@
 
 namespace trireme::cmd {
 namespace {
-
-struct Ipv4Network {
-  uint32_t address;
-  int length;
-};
-
-Result<Ipv4Network> parse_network(const std::string& cidr) {
-  size_t slash = cidr.find('/');
-  in_addr address{};
-  int length = -1;
-  if (slash != std::string::npos && ::inet_pton(AF_INET, cidr.substr(0, slash).c_str(), &address) == 1) {
-    const char* end = cidr.data() + cidr.size();
-    auto [rest, error] = std::from_chars(cidr.data() + slash + 1, end, length);
-    Ipv4Network network{ntohl(address.s_addr), length};
-    bool valid = error == std::errc() && rest == end && length >= 8 && length <= 30;
-    if (valid && (network.address & (0xffffffffU >> length)) == 0) return network;
-  }
-  return Status::bad_request(fmt::format("\"{}\" is no IPv4 network such as 10.244.0.0/16", cidr));
-}
-
-std::string address_text(uint32_t address) {
-  in_addr network{htonl(address)};
-  std::array<char, INET_ADDRSTRLEN> text{};
-  return ::inet_ntop(AF_INET, &network, text.data(), text.size());
-}
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -138,7 +112,8 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
   flags.add("node-cidr-mask-size", &options.node_cidr_mask_size, "size of a node's range of IPv4 addresses");
   flags.add("node-cidr-mask-size-ipv4", &options.node_cidr_mask_size, "the same");
   flags.add("node-cidr-mask-size-ipv6", &options.node_cidr_mask_size_ipv6, "size of a node's range of IPv6 addresses");
-  flags.add("service-cluster-ip-range", &options.service_cidr, "addresses of services");
+  flags.add("service-cluster-ip-range", &options.service_cidr,
+            "addresses of services: a range, or one of each family with a comma between them");
   flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
             "silence after which a node counts as not ready");
@@ -188,9 +163,26 @@ std::string ClusterOptions::cgroup_root() const {
   return data_dir == ClusterOptions().data_dir ? "" : "/" + bridge_name(network_folder());
 }
 
-Result<std::string> first_address(const std::string& cidr) {
-  TRY_ASSIGN(Ipv4Network network, parse_network(cidr));
-  return address_text(network.address + 1);
+std::vector<std::string> service_ranges(const std::string& cidrs) {
+  const auto parts = split(cidrs, ',');
+  return {parts.begin(), parts.end()};
+}
+
+Result<std::string> first_address(const std::string& cidrs) {
+  const std::vector<std::string> ranges = service_ranges(cidrs);
+  std::vector<bool> families;
+  for (const std::string& each : ranges) {
+    TRY_ASSIGN(const auto range, apiserver::ServiceRange::parse(each));
+    if (apiserver::ServiceRange::canonical(each.substr(0, each.find('/'))) != range.address(0)) {
+      return Status::bad_request(fmt::format("\"{}\" has bits beyond its prefix", each));
+    }
+    families.push_back(range.is_v6());
+  }
+  if (families.size() > 2 || (families.size() == 2 && families[0] == families[1])) {
+    return Status::bad_request(fmt::format("\"{}\" is not one range, or one of each family", cidrs));
+  }
+  TRY_ASSIGN(const auto first, apiserver::ServiceRange::parse(ranges.front()));
+  return first.address(1);
 }
 
 std::vector<std::string> ClusterOptions::dns_addresses() const {

@@ -29,7 +29,7 @@ struct ClusterOptions {
   bool allocate_node_cidrs = true;
   int node_cidr_mask_size = 24;
   int node_cidr_mask_size_ipv6 = 64;
-  std::string service_cidr = "10.96.0.0/16";
+  std::string service_cidr = "10.96.0.0/16";  ///< See service_ranges.
   std::string container_runtime_endpoint;
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";
@@ -82,8 +82,11 @@ FlagSet node_flags(std::string usage, ClusterOptions& options);
 /// Makes paths absolute, fills in names and addresses, and checks what can be checked early.
 Status complete(ClusterOptions& options);
 
-/// The address of the service default/kubernetes: the first of the service range.
-Result<std::string> first_address(const std::string& cidr);
+/// The ranges of --service-cluster-ip-range: one, or one of each family.
+std::vector<std::string> service_ranges(const std::string& cidrs);
+/// The address of the service default/kubernetes: the first of the first service range. BadRequest when the ranges are
+/// none.
+Result<std::string> first_address(const std::string& cidrs);
 
 /// Whether an IPv4 address is in the network; false for anything else.
 bool in_network(const std::string& cidr, const std::string& address);

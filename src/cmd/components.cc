@@ -17,6 +17,8 @@
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
+#include "cmd/component_server.h"
+#include "cmd/configz.h"
 #include "cmd/control_plane.h"
 #include "cmd/instance_lock.h"
 #include "cmd/leading.h"
@@ -77,13 +79,49 @@ bool parse(FlagSet& flags, const std::vector<std::string>& words, const CommonOp
   return false;
 }
 
-Result<std::shared_ptr<client::RawClient>> connect(const CommonOptions& options, const std::string& user_agent) {
+Result<std::shared_ptr<client::RawClient>> connect(const std::string& file, const std::string& user_agent) {
   std::vector<std::string> paths = client::kubeconfig_paths();
-  if (!options.kubeconfig.empty()) paths = {options.kubeconfig};
+  if (!file.empty()) paths = {file};
   TRY_ASSIGN(client::Kubeconfig kubeconfig, client::load_kubeconfig(paths));
   TRY_ASSIGN(client::ClientConfig config, client::client_config(kubeconfig));
   TRY_ASSIGN(auto transport, client::connect(std::move(config)));
   return std::make_shared<client::RawClient>(std::move(transport), user_agent);
+}
+
+/// The component's own server; null when it is off. `raw` serves where no kubeconfig of its own is given.
+Result<std::unique_ptr<ComponentServer>> serve(const ServingOptions& options, ServedContent content,
+                                               const std::shared_ptr<client::RawClient>& raw,
+                                               const std::shared_ptr<Clock>& clock) {
+  TRY(check(options));
+  const auto other = [&](const std::string& file) -> Result<std::shared_ptr<client::RawClient>> {
+    if (file.empty()) return raw;
+    return connect(file, raw->user_agent());
+  };
+  TRY_ASSIGN(auto tokens, other(options.authentication_kubeconfig));
+  TRY_ASSIGN(auto rights, other(options.authorization_kubeconfig));
+  return ComponentServer::start(options, std::move(content), client::Client(std::move(tokens)),
+                                client::Client(std::move(rights)), clock);
+}
+
+/// Shows the metrics of what works now, as long as it exists.
+class ShownMetrics {
+ public:
+  ShownMetrics(ComponentServer* server, std::function<std::string()> metrics) : server_(server) {
+    if (server_ != nullptr) server_->set_metrics(std::move(metrics));
+  }
+  ~ShownMetrics() {
+    if (server_ != nullptr) server_->set_metrics(nullptr);
+  }
+  ShownMetrics(const ShownMetrics&) = delete;
+  ShownMetrics& operator=(const ShownMetrics&) = delete;
+
+ private:
+  ComponentServer* const server_;
+};
+
+/// This process ends when it does not lead any longer.
+std::pair<std::string, std::function<Status()>> leading_check() {
+  return {"leaderElection", [] { return Status(); }};
 }
 
 /// `start` while signals can already end it, then until one comes.
@@ -158,6 +196,9 @@ int controller_manager(const std::vector<std::string>& words) {
   controllers::add_flags(flags, controller_options);
   Leadership leadership;
   add_leadership_flags(flags, leadership, "kube-controller-manager");
+  ServingOptions serving;
+  serving.secure_port = 10257;
+  add_serving_flags(flags, serving);
   int code = 0;
   if (!parse(flags, words, options, "controller-manager", code)) return code;
 
@@ -174,13 +215,16 @@ int controller_manager(const std::vector<std::string>& words) {
     TRY(read(service_account_key_file, controller_options.service_account_key_pem));
     TRY_ASSIGN(auto selected, controllers::select_controllers(controllers::all_controllers(),
                                                               fmt::format("{}", fmt::join(selection, ","))));
-    TRY_ASSIGN(auto raw, connect(options, "kube-controller-manager"));
+    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "kube-controller-manager"));
     auto clock = real_clock();
+    const auto configz = [&] { return controllers_configz(controller_options, leadership, selection); };
+    TRY_ASSIGN(const auto server, serve(serving, {"kube-controller-manager", {leading_check()}, configz}, raw, clock));
     return run_as_leader(leadership, raw, clock, stop, [&](std::stop_token leading) -> Status {
       controllers::Manager manager(controllers::ControllerContext{
           client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
           std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, controller_options});
       for (const auto* descriptor : selected) manager.add(*descriptor);
+      const ShownMetrics shown(server.get(), [&manager] { return manager.metrics(); });
       TRY(manager.start(leading));
       wait_for_stop(std::move(leading));
       manager.stop();
@@ -212,6 +256,8 @@ int scheduler(const std::vector<std::string>& words) {
   Leadership leadership;
   scheduler::SchedulerOptions defaults;
   Duration unschedulable_timeout = defaults.unschedulable_timeout;
+  ServingOptions serving;
+  serving.secure_port = 10259;
   const auto make_flags = [&] {
     FlagSet flags = common_flags("scheduler --kubeconfig FILE [flags]", options);
     flags.add("config", &config_file, "a KubeSchedulerConfiguration; flags count for more");
@@ -219,6 +265,7 @@ int scheduler(const std::vector<std::string>& words) {
     flags.add("pod-max-in-unschedulable-pods-duration", &unschedulable_timeout,
               "an unschedulable pod is tried again after this long, whatever happened");
     add_leadership_flags(flags, leadership, config.leader_election.name);
+    add_serving_flags(flags, serving);
     for (const char* ignored :
          {"kube-api-qps", "kube-api-burst", "kube-api-content-type", "profiling", "contention-profiling"}) {
       flags.add_ignored(ignored);
@@ -246,12 +293,15 @@ int scheduler(const std::vector<std::string>& words) {
 
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
     TRY(check(leadership));
-    TRY_ASSIGN(auto raw, connect(options, "kube-scheduler"));
+    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "kube-scheduler"));
     auto clock = real_clock();
+    const auto configz = [&] { return scheduler_configz(config, leadership); };
+    TRY_ASSIGN(const auto server, serve(serving, {"kube-scheduler", {leading_check()}, configz}, raw, clock));
     return run_as_leader(leadership, raw, clock, stop, [&](std::stop_token leading) -> Status {
       const auto running = trireme::scheduler::Scheduler::create(
           {client::Client(raw), std::make_shared<client::InformerFactory>(raw, clock),
            std::make_shared<client::EventBroadcaster>(client::Client(raw), clock), clock, scheduler_options});
+      const ShownMetrics shown(server.get(), [&running] { return running->metrics(); });
       TRY(running->start(leading));
       wait_for_stop(std::move(leading));
       running->stop();
@@ -285,6 +335,10 @@ int kubelet(const std::vector<std::string>& words) {
   flags.add("tls-cert-file", &kubelet_options.tls_cert_file, "the server's certificate");
   flags.add("tls-private-key-file", &kubelet_options.tls_private_key_file, "its key");
   flags.add("client-ca-file", &kubelet_options.client_ca_file, "authority of the clients' certificates");
+  int health_port = 10248;
+  std::string health_address = "127.0.0.1";
+  flags.add("healthz-port", &health_port, "port of plain /healthz; 0: none");
+  flags.add("healthz-bind-address", &health_address, "its address");
   flags.add("register-node", &kubelet_options.register_node, "create the Node object");
   flags.add("network-policy", &network_policy, "keep network policies in force for this node's pods");
   flags.add("register-with-taints", &kubelet_options.register_with_taints, "taints of a new node: key=value:Effect");
@@ -295,8 +349,9 @@ int kubelet(const std::vector<std::string>& words) {
   std::unique_ptr<client::InformerFactory> informers;
   std::unique_ptr<policy::Enforcer> policies;
   std::unique_ptr<trireme::kubelet::Kubelet> running;
+  std::unique_ptr<HealthPort> health;
   Status status = run_until_signal([&](std::stop_token) -> Status {
-    TRY_ASSIGN(auto raw, connect(options, "kubelet"));
+    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "kubelet"));
     trireme::kubelet::NetworkHooks hooks;
     if (network_policy) {
       // The name that the kubelet will choose, too.
@@ -310,8 +365,12 @@ int kubelet(const std::vector<std::string>& words) {
     }
     TRY_ASSIGN(running, trireme::kubelet::Kubelet::start(std::move(kubelet_options),
                                                          {raw, real_clock(), nullptr, std::move(hooks)}));
+    if (health_port != 0) {
+      TRY_ASSIGN(health, HealthPort::start(health_address, static_cast<uint16_t>(health_port)));
+    }
     return {};
   });
+  health.reset();
   running.reset();
   return status.ok() ? 0 : fail("kubelet", status);
 }
@@ -341,7 +400,7 @@ int dns(const std::vector<std::string>& words) {
   std::unique_ptr<client::InformerFactory> informers;
   std::unique_ptr<NodeDns> running;
   Status status = run_until_signal([&](std::stop_token) -> Status {
-    TRY_ASSIGN(auto raw, connect(options, "trireme-dns"));
+    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "trireme-dns"));
     informers = std::make_unique<client::InformerFactory>(raw, real_clock());
     TRY_ASSIGN(running, NodeDns::start(dns_options, *informers, real_clock()));
     informers->start();
@@ -366,7 +425,7 @@ int ingress(const std::vector<std::string>& words) {
   if (!parse(flags, words, options, "ingress", code)) return code;
   std::unique_ptr<trireme::ingress::IngressController> running;
   Status status = run_until_signal([&](std::stop_token) -> Status {
-    TRY_ASSIGN(auto raw, connect(options, "trireme-ingress"));
+    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "trireme-ingress"));
     TRY_ASSIGN(running, trireme::ingress::IngressController::start(ingress_options, {raw, real_clock()}));
     return {};
   });

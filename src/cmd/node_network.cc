@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "cmd/cluster_options.h"
 #include "linux/file.h"
 #include "linux/nat_tables.h"
 #include "linux/process.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
 #include "net/jwt.h"
 
 namespace trireme::apiserver::authn {
@@ -55,10 +56,7 @@ std::optional<std::string> bearer_token(const net::Request& request) {
   }
   // Browsers cannot set headers on a WebSocket: the token travels as one of the protocols offered.
   for (std::string_view list : request.headers.all("Sec-WebSocket-Protocol")) {
-    while (!list.empty()) {
-      size_t comma = std::min(list.find(','), list.size());
-      std::string_view protocol = trim(list.substr(0, comma));
-      list.remove_prefix(std::min(comma + 1, list.size()));
+    for (const std::string_view protocol : split_list(list)) {
       if (!protocol.starts_with(kWebSocketPrefix)) continue;
       auto token = net::base64url_decode(protocol.substr(kWebSocketPrefix.size()));
       if (token.ok()) return *token;

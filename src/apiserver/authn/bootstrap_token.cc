@@ -6,6 +6,7 @@
 
 #include "api/types/corev1.h"
 #include "apiserver/authn/bearer.h"
+#include "base/text.h"
 
 namespace trireme::apiserver::authn {
 namespace {
@@ -50,13 +51,11 @@ Result<std::optional<UserInfo>> BootstrapTokenAuthenticator::authenticate(const 
   UserInfo user;
   user.name = "system:bootstrap:" + id;
   user.groups.emplace_back(kGroup);
-  std::string extra = secret.data.get("auth-extra-groups");
-  for (size_t start = 0; start < extra.size();) {
-    const size_t end = std::min(extra.find(',', start), extra.size());
-    std::string group = extra.substr(start, end - start);
-    if (!group.starts_with(kGroupPrefix)) return invalid();
-    user.groups.push_back(std::move(group));
-    start = end + 1;
+  if (const std::string extra = secret.data.get("auth-extra-groups"); !extra.empty()) {
+    for (const std::string_view group : split(extra, ',')) {
+      if (!group.starts_with(kGroupPrefix)) return invalid();
+      user.groups.emplace_back(group);
+    }
   }
   return std::optional(std::move(user));
 }

@@ -8,6 +8,7 @@
 
 #include "apiserver/authn/authn.h"
 #include "apiserver/authz/node.h"
+#include "base/text.h"
 
 namespace trireme::apiserver::authz {
 namespace {
@@ -24,13 +25,8 @@ constexpr std::string_view kRead = "get list watch";
 constexpr std::string_view kWrite = "create delete deletecollection patch update";
 
 std::vector<std::string> words(std::string_view text) {
-  std::vector<std::string> result;
-  while (!text.empty()) {
-    size_t space = std::min(text.find(' '), text.size());
-    if (space > 0) result.emplace_back(text.substr(0, space));
-    text.remove_prefix(std::min(space + 1, text.size()));
-  }
-  return result;
+  const auto parts = split_list(text, ' ');
+  return {parts.begin(), parts.end()};
 }
 
 /// `group` "core" stands for the empty name of the core group.

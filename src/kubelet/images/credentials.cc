@@ -7,21 +7,12 @@
 
 #include "api/value.h"
 #include "base/base64.h"
+#include "base/text.h"
 
 namespace trireme::kubelet {
 namespace {
 
 using api::Value;
-
-std::vector<std::string> split(std::string_view text, char separator) {
-  std::vector<std::string> parts;
-  for (size_t start = 0; start <= text.size();) {
-    size_t end = std::min(text.find(separator, start), text.size());
-    parts.emplace_back(text.substr(start, end - start));
-    start = end + 1;
-  }
-  return parts;
-}
 
 std::string member(const Value& object, std::string_view name) {
   const Value* found = object.find(name);
@@ -67,11 +58,11 @@ bool credential_matches(std::string_view key, const ImageName& image) {
     return colon == std::string::npos ? std::string() : text.substr(colon);
   };
   if (port_of(host) != port_of(image.registry)) return false;
-  std::vector<std::string> pattern = split(host, '.');
-  std::vector<std::string> actual = split(image.registry, '.');
+  const auto pattern = split(host, '.');
+  const auto actual = split(image.registry, '.');
   if (pattern.size() != actual.size()) return false;
   for (size_t i = 0; i < pattern.size(); ++i) {
-    if (::fnmatch(pattern[i].c_str(), actual[i].c_str(), 0) != 0) return false;
+    if (::fnmatch(std::string(pattern[i]).c_str(), std::string(actual[i]).c_str(), 0) != 0) return false;
   }
   return path.empty() || image.repository == path || image.repository.starts_with(path);
 }
