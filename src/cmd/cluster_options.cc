@@ -31,14 +31,12 @@ Status check_port(std::string_view flag, int port) {
 }
 
 Status check_addresses(const std::vector<std::string>& addresses) {
-  in6_addr address{};
   int families[2] = {0, 0};
   for (const std::string& text : addresses) {
-    const bool v4 = ::inet_pton(AF_INET, text.c_str(), &address) == 1;
-    if (!v4 && ::inet_pton(AF_INET6, text.c_str(), &address) != 1) {
-      return Status::bad_request(fmt::format("flag --node-ip: \"{}\" is no address", text));
-    }
-    if (++families[v4 ? 0 : 1] > 1) return Status::bad_request("flag --node-ip: one address of each family at most");
+    const auto address = linux::IpAddress::parse(text);
+    if (!address) return Status::bad_request(fmt::format("flag --node-ip: \"{}\" is no address", text));
+    if (++families[address->is_ipv6() ? 1 : 0] > 1)
+      return Status::bad_request("flag --node-ip: one address of each family at most");
   }
   return addresses.empty() ? Status::bad_request("flag --node-ip: no address") : Status();
 }
