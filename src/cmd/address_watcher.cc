@@ -76,7 +76,7 @@ class KernelWatcher final : public AddressWatcher {
 
   bool usable(const std::vector<std::string>& addresses) const {
     return !addresses.empty() && addresses.front() != "127.0.0.1" &&
-           !in_network(options_.cluster_cidr, addresses.front());
+           !in_networks(options_.cluster_cidr, addresses.front());
   }
 
   void run() {

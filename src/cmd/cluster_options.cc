@@ -7,9 +7,9 @@
 #include <array>
 #include <filesystem>
 
-#include "apiserver/registry/service_range.h"
 #include "base/text.h"
 #include "cmd/node_network.h"
+#include "controllers/servicelb/balancer_addresses.h"
 #include "linux/ip_address.h"
 #include "linux/own_addresses.h"
 #include "linux/route.h"
@@ -35,8 +35,9 @@ Status check_addresses(const std::vector<std::string>& addresses) {
   for (const std::string& text : addresses) {
     const auto address = linux::IpAddress::parse(text);
     if (!address) return Status::bad_request(fmt::format("flag --node-ip: \"{}\" is no address", text));
-    if (++families[address->is_ipv6() ? 1 : 0] > 1)
+    if (++families[address->is_ipv6() ? 1 : 0] > 1) {
       return Status::bad_request("flag --node-ip: one address of each family at most");
+    }
   }
   return addresses.empty() ? Status::bad_request("flag --node-ip: no address") : Status();
 }
@@ -74,6 +75,10 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
   flags.add("kubelet-port", &options.kubelet_port, "port of the kubelet's server; 0 picks a free one");
   flags.add("node-lease-duration-seconds", &options.node_lease_duration_seconds,
             "the node shows that it lives four times in this time");
+  flags.add("nodeport-addresses", &options.nodeport_addresses,
+            "networks on whose addresses node ports are served, or \"primary\" (default: all addresses)");
+  flags.add("proxy-healthz-bind-address", &options.proxy_healthz_bind_address,
+            "address and port of the service proxy's /healthz; empty: off");
   flags.add("container-runtime-endpoint", &options.container_runtime_endpoint,
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
   flags.add("network", &options.network,
@@ -105,6 +110,8 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
             "more names and addresses by which clients reach the API server");
   flags.add("no-node", &options.no_node, "control plane only: start no containers");
   flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
+  flags.add("load-balancer-ip-range", &controllers::load_balancer_ip_ranges(),
+            "addresses that services of type LoadBalancer get: CIDR or FIRST-LAST (default: the nodes' own)");
   flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods; with a comma an IPv4 and an IPv6 range");
   flags.add("allocate-node-cidrs", &options.allocate_node_cidrs, "give every node a range of pod addresses");
   flags.add("node-cidr-mask-size", &options.node_cidr_mask_size, "size of a node's range of IPv4 addresses");
@@ -168,19 +175,19 @@ std::vector<std::string> service_ranges(const std::string& cidrs) {
 
 Result<std::string> first_address(const std::string& cidrs) {
   const std::vector<std::string> ranges = service_ranges(cidrs);
-  std::vector<bool> families;
+  std::vector<linux::IpPrefix> networks;
   for (const std::string& each : ranges) {
-    TRY_ASSIGN(const auto range, apiserver::ServiceRange::parse(each));
-    if (apiserver::ServiceRange::canonical(each.substr(0, each.find('/'))) != range.address(0)) {
-      return Status::bad_request(fmt::format("\"{}\" has bits beyond its prefix", each));
+    const auto range = linux::IpPrefix::parse(each);
+    if (!range || range->masked() != *range || range->length < 8 || range->length > range->address.bits() - 2) {
+      return Status::bad_request(fmt::format("\"{}\" is no network such as 10.96.0.0/16", each));
     }
-    families.push_back(range.is_v6());
+    networks.push_back(*range);
   }
-  if (families.size() > 2 || (families.size() == 2 && families[0] == families[1])) {
+  const bool mixed = networks.size() == 2 && networks[0].address.is_ipv6() != networks[1].address.is_ipv6();
+  if (networks.size() != 1 && !mixed) {
     return Status::bad_request(fmt::format("\"{}\" is not one range, or one of each family", cidrs));
   }
-  TRY_ASSIGN(const auto first, apiserver::ServiceRange::parse(ranges.front()));
-  return first.address(1);
+  return networks.front().address.plus(1).to_string();
 }
 
 std::vector<std::string> ClusterOptions::dns_addresses() const {
@@ -195,12 +202,12 @@ std::vector<std::string> ClusterOptions::dns_addresses() const {
   return addresses;
 }
 
-bool in_network(const std::string& cidr, const std::string& address) {
-  const auto binary = linux::IpAddress::parse(address);
-  return binary && std::ranges::any_of(split_list(cidr), [&](std::string_view each) {
-           const auto network = linux::IpPrefix::parse(each);
-           return network && network->contains(*binary);
-         });
+bool in_networks(const std::string& cidrs, const std::string& address) {
+  const auto one = linux::IpAddress::parse(address);
+  return one && std::ranges::any_of(split_list(cidrs), [&](std::string_view cidr) {
+    const auto network = linux::IpPrefix::parse(cidr);
+    return network && network->contains(*one);
+  });
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors) {

@@ -29,7 +29,9 @@ struct ClusterOptions {
   bool allocate_node_cidrs = true;
   int node_cidr_mask_size = 24;
   int node_cidr_mask_size_ipv6 = 64;
-  std::string service_cidr = "10.96.0.0/16";  ///< See service_ranges.
+  std::string service_cidr = "10.96.0.0/16";    ///< See service_ranges.
+  std::vector<std::string> nodeport_addresses;  ///< Networks, or "primary"; empty: all addresses of the node.
+  std::string proxy_healthz_bind_address = "0.0.0.0:10256";
   std::string container_runtime_endpoint;
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";
@@ -88,8 +90,8 @@ std::vector<std::string> service_ranges(const std::string& cidrs);
 /// none.
 Result<std::string> first_address(const std::string& cidrs);
 
-/// Whether an IPv4 address is in the network; false for anything else.
-bool in_network(const std::string& cidr, const std::string& address);
+/// Whether an address is in one of the networks, which commas separate.
+bool in_networks(const std::string& cidrs, const std::string& address);
 
 /// {"docker.io", "http://…"} of each --registry-mirror.
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors);

@@ -28,6 +28,7 @@ int apiserver(const std::vector<std::string>& words);
 int controller_manager(const std::vector<std::string>& words);
 int scheduler(const std::vector<std::string>& words);
 int kubelet(const std::vector<std::string>& words);
+int proxy_command(const std::vector<std::string>& words);
 int overlay(const std::vector<std::string>& words);
 int dns(const std::vector<std::string>& words);
 int ingress(const std::vector<std::string>& words);

@@ -36,6 +36,7 @@ constexpr Command kCommands[] = {
     {"scheduler", "the scheduler alone", scheduler},
     {"kubelet", "the node's agent alone", kubelet},
     {"overlay", "the network between nodes alone, with flanneld's flags", overlay},
+    {"proxy", "the service proxy alone", proxy_command},
     {"dns", "the cluster's DNS server alone", dns},
     {"ingress", "the ingress alone", ingress},
     {"policy", "what the network policies of this machine's pods let pass and dropped", policy},

@@ -15,12 +15,14 @@
 #include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/node_overlay.h"
+#include "cmd/node_proxy.h"
 #include "cmd/policy_hooks.h"
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
 #include "linux/bridge_filter.h"
 #include "linux/own_addresses.h"
 #include "overlay/overlay.h"
+#include "proxy/proxy.h"
 
 namespace trireme::cmd {
 namespace {
@@ -107,6 +109,7 @@ Status Node::start(const NodeIdentity& identity) {
   TRY(start_dns());
   TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
   TRY_ASSIGN(overlay_, start_node_overlay(options_, client_, *informers_, clock_));
+  TRY_ASSIGN(proxy_, start_node_proxy(options_, *informers_, clock_));
   informers_->start();
   TRY_ASSIGN(kubelet_,
              kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr, policy_hooks(*policies_)}));
@@ -148,6 +151,7 @@ Status Node::wait_ready(Duration timeout) {
 
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
+  proxy_.reset();
   overlay_.reset();
   policies_.reset();
   dns_.reset();

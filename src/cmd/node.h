@@ -18,6 +18,10 @@ namespace trireme::kubelet {
 class Kubelet;
 }
 
+namespace trireme::proxy {
+class Proxy;
+}
+
 namespace trireme::net {
 class Transport;
 }
@@ -76,7 +80,8 @@ class Node {
   std::shared_ptr<client::RawClient> client_;
   std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
   std::unique_ptr<overlay::Overlay> overlay_;           ///< Null with --network=none.
-  std::unique_ptr<NodeDns> dns_;                        ///< Null with --cluster-dns=none.
+  std::unique_ptr<proxy::Proxy> proxy_;
+  std::unique_ptr<NodeDns> dns_;  ///< Null with --cluster-dns=none.
   std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };

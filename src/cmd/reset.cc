@@ -16,6 +16,7 @@
 #include "linux/mounts.h"
 #include "linux/process.h"
 #include "policy/kernel_table.h"
+#include "proxy/proxy.h"
 
 namespace trireme::cmd {
 namespace {
@@ -37,6 +38,7 @@ Status remove_pods(const ClusterOptions& options) {
 }
 
 Status remove_network(const ClusterOptions& options, const NodeNetworkOptions& network) {
+  TRY(proxy::remove_proxy_rules());
   TRY(remove_node_dns(options.dns_folder()));
   TRY(remove_node_overlay(options));
   TRY(remove_node_network(network));

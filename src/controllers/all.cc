@@ -30,6 +30,7 @@
 #include "controllers/serviceaccount/legacy_token_cleaner.h"
 #include "controllers/serviceaccount/service_account_controller.h"
 #include "controllers/serviceaccount/token_controller.h"
+#include "controllers/servicelb/service_lb_controller.h"
 #include "controllers/statefulset/stateful_set_controller.h"
 #include "controllers/ttl/ttl_controller.h"
 #include "controllers/ttlafterfinished/ttl_after_finished_controller.h"
@@ -78,6 +79,7 @@ std::span<const ControllerDescriptor> all_controllers() {
       {"job-controller", "job", make<JobController>},
       {"cronjob-controller", "cronjob", make<CronJobController>},
       {"ttl-after-finished-controller", "ttl-after-finished", make<TtlAfterFinishedController>},
+      {"service-lb-controller", "", make<ServiceLbController>},
       {"endpoints-controller", "endpoint", make<EndpointsController>},
       {"endpointslice-controller", "endpointslice", make<EndpointSliceController>},
       {"endpointslice-mirroring-controller", "endpointslicemirroring", make<EndpointSliceMirroringController>},

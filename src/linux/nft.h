@@ -67,7 +67,7 @@ struct Chain {
 /// A set; with `data` a map; with data {kVerdict} a verdict map.
 struct Set {
   std::string name;
-  std::vector<Type> key;
+  std::vector<Type> key;  ///< At most five parts.
   std::vector<Type> data;
   bool interval = false;                 ///< Keys may be ranges.
   bool dynamic = false;                  ///< Rules add elements; `size` bounds them.
@@ -207,6 +207,9 @@ class Socket {
     uint64_t bytes = 0;
   };
   Result<std::vector<Counter>> counters(const Table& table);
+
+  /// Raised by one with every transaction in this network namespace, whoever makes it.
+  Result<uint32_t> generation();
 
   /// By which the kernel's notices tell who made a change.
   uint32_t port_id() const;

@@ -245,6 +245,18 @@ Result<std::vector<ListedTable>> Socket::tables() {
   return out;
 }
 
+Result<uint32_t> Socket::generation() {
+  std::array<char, 256> buffer{};
+  nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, 0);
+  uint32_t id = 0;
+  TRY(impl_->query(request, false, "read the generation", [&](const nlmsghdr* message) {
+    for_each_attribute(message, sizeof(nfgenmsg), [&](const nlattr* attribute) {
+      if (mnl_attr_get_type(attribute) == NFTA_GEN_ID) id = be32toh(mnl_attr_get_u32(attribute));
+    });
+  }));
+  return id;
+}
+
 Result<ListedTable> Socket::table(const Table& table) {
   std::array<char, 1024> buffer{};
   nlmsghdr* request =

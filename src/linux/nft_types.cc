@@ -138,6 +138,7 @@ Key& Key::part(std::string_view bytes) {
 
 uint32_t type_number(const std::vector<Type>& types) {
   if (types.size() == 1 && types[0] == Type::kVerdict) return kVerdictDataType;
+  assert(types.size() <= kMaxParts);
   uint32_t number = 0;
   for (Type type : types) number = number << kTypeBits | static_cast<uint32_t>(type);
   return number;

@@ -20,6 +20,7 @@ constexpr uint16_t message_type(uint16_t type) { return static_cast<uint16_t>(NF
 constexpr uint32_t kVerdictDataType = 0xffffff00U;
 /// Bits that a type takes in the number of a concatenation.
 constexpr uint32_t kTypeBits = 6;
+constexpr size_t kMaxParts = 5;
 
 /// What the nft tool keeps beside a set, to print it: byte orders, types where a number alone does not tell them, the
 /// comment.

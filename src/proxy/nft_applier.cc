@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
@@ -44,20 +45,21 @@ class Elements {
 
 class NftApplier final : public Applier {
  public:
-  NftApplier(nft::Socket socket, nft::Monitor monitor) : socket_(std::move(socket)), monitor_(std::move(monitor)) {}
+  explicit NftApplier(nft::Socket socket) : socket_(std::move(socket)) {}
 
   Status replace(const Planner& planner) override {
-    const bool ip6 = planner.ip6();
-    auto standing = socket_.table(table_of(ip6));
-    if (!standing.ok() && !standing.status().is(Reason::kNotFound)) return standing.status();
-    Status status;
-    if (standing.ok() && standing->comment == schema(ip6)) {
-      status = take_over(planner);
-      if (!status.ok())
-        log::warning("Service rules could not be taken over; they are written anew", {{"error", status}});
-    }
-    if (!standing.ok() || standing->comment != schema(ip6) || !status.ok()) TRY(write_anew(planner));
-    return remember(planner);
+    // While somebody listens the kernel makes a notice of each of the elements, which costs as much as adding them: the
+    // monitor is away meanwhile, and that nobody else changed anything is seen by the count of transactions.
+    monitor_.reset();
+    TRY_ASSIGN(uint32_t before, socket_.generation());
+    Status status = replace_table(planner);
+    TRY_ASSIGN(nft::Monitor monitor, nft::Monitor::open(socket_.port_id()));
+    monitor_.emplace(std::move(monitor));
+    TRY(status);
+    TRY_ASSIGN(uint32_t after, socket_.generation());
+    if (after - before <= 1) return {};
+    // Once more, on top of what stands now: nearly nothing is to be done, so the monitor stays.
+    return replace_table(planner);
   }
 
   Status apply(bool ip6, const Change& change) override {
@@ -115,11 +117,12 @@ class NftApplier final : public Applier {
     return total;
   }
 
-  int watch_fd() const override { return monitor_.fd(); }
+  int watch_fd() const override { return monitor_ ? monitor_->fd() : -1; }
 
   bool disturbed() override {
+    if (!monitor_) return false;
     bool look = false;
-    for (const nft::Monitor::Event& event : monitor_.read()) {
+    for (const nft::Monitor::Event& event : monitor_->read()) {
       if (event.what != nft::Monitor::What::kDeleted) {
         look = true;
       } else if (event.table == table_of(false) || event.table == table_of(true)) {
@@ -132,6 +135,20 @@ class NftApplier final : public Applier {
   }
 
  private:
+  Status replace_table(const Planner& planner) {
+    const bool ip6 = planner.ip6();
+    auto standing = socket_.table(table_of(ip6));
+    if (!standing.ok() && !standing.status().is(Reason::kNotFound)) return standing.status();
+    Status status;
+    if (standing.ok() && standing->comment == schema(ip6)) {
+      status = take_over(planner);
+      if (!status.ok())
+        log::warning("Service rules could not be taken over; they are written anew", {{"error", status}});
+    }
+    if (!standing.ok() || standing->comment != schema(ip6) || !status.ok()) TRY(write_anew(planner));
+    return remember(planner);
+  }
+
   struct Standing {
     bool applied = false;
     uint64_t handle = 0;
@@ -264,7 +281,7 @@ class NftApplier final : public Applier {
   }
 
   nft::Socket socket_;
-  nft::Monitor monitor_;
+  std::optional<nft::Monitor> monitor_;
   std::array<Standing, 2> standing_;
 };
 
@@ -272,8 +289,7 @@ class NftApplier final : public Applier {
 
 Result<std::unique_ptr<Applier>> nft_applier() {
   TRY_ASSIGN(nft::Socket socket, nft::Socket::open());
-  TRY_ASSIGN(nft::Monitor monitor, nft::Monitor::open(socket.port_id()));
-  return std::unique_ptr<Applier>(std::make_unique<NftApplier>(std::move(socket), std::move(monitor)));
+  return std::unique_ptr<Applier>(std::make_unique<NftApplier>(std::move(socket)));
 }
 
 Status remove_tables() {

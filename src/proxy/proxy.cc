@@ -17,9 +17,11 @@
 
 #include "base/log.h"
 #include "client/event_recorder.h"
+#include "linux/bridge_filter.h"
 #include "net/server.h"
 #include "proxy/health.h"
 #include "proxy/metrics.h"
+#include "proxy/service_route.h"
 
 namespace trireme::proxy {
 namespace {
@@ -80,7 +82,7 @@ class RunningProxy final : public Proxy {
  public:
   RunningProxy(ProxyOptions options, ProxyDependencies dependencies)
       : options_(std::move(options)),
-        informers_(std::move(dependencies.informers)),
+        informers_(dependencies.informers),
         clock_(std::move(dependencies.clock)),
         applier_(std::move(dependencies.applier)),
         events_(std::move(dependencies.events)),
@@ -115,6 +117,10 @@ class RunningProxy final : public Proxy {
     if (options_.ip4) planners_.emplace_back(options_.rules, false);
     if (options_.ip6 && kernel_has_ip6()) planners_.emplace_back(options_.rules, true);
     if (planners_.empty()) return Status::bad_request("the proxy has no address family to serve");
+    if (Status status = linux::enable_bridge_filter(); !status.ok()) {
+      log::warning("Services do not work between pods of this machine that share a bridge", {{"error", status}});
+    }
+    TRY(add_service_routes(options_.rules.service_cidrs));
     TRY(serve());
     watch();
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -160,19 +166,19 @@ class RunningProxy final : public Proxy {
       const std::lock_guard lock(shared->mutex);
       if (shared->proxy != nullptr) act(*shared->proxy);
     };
-    services_ = &informers_->informer<Service>();
+    services_ = &informers_.informer<Service>();
     services_->add_handler([with_proxy](const auto& before, const auto& after) {
       with_proxy([&](RunningProxy& proxy) { proxy.on_service(before, after); });
     });
-    slices_informer_ = &informers_->informer<EndpointSlice>();
+    slices_informer_ = &informers_.informer<EndpointSlice>();
     slices_informer_->add_handler([with_proxy](const auto& before, const auto& after) {
       with_proxy([&](RunningProxy& proxy) { proxy.on_slice(before, after); });
     });
-    node_ = &informers_->informer<Node>({.field_selector = "metadata.name=" + options_.node_name});
+    node_ = &informers_.informer<Node>({.field_selector = "metadata.name=" + options_.node_name});
     node_->add_handler([with_proxy](const auto&, const auto& after) {
       with_proxy([&](RunningProxy& proxy) { proxy.on_node(after); });
     });
-    informers_->start();
+    informers_.start();
   }
 
   void on_service(const std::shared_ptr<const Service>& before, const std::shared_ptr<const Service>& after) {
@@ -261,7 +267,7 @@ class RunningProxy final : public Proxy {
   }
 
   void run(const std::stop_token& stop) {
-    if (!informers_->wait_synced(stop)) return;
+    if (!informers_.wait_synced(stop)) return;
     need_all_ = true;
     due_ = true;
     last_refill_ = clock_->monotonic();
@@ -446,7 +452,7 @@ class RunningProxy final : public Proxy {
   }
 
   const ProxyOptions options_;
-  const std::shared_ptr<client::InformerFactory> informers_;
+  client::InformerFactory& informers_;
   const std::shared_ptr<Clock> clock_;
   std::unique_ptr<Applier> applier_;
   const std::shared_ptr<client::EventBroadcaster> events_;
@@ -499,7 +505,10 @@ Result<std::unique_ptr<Proxy>> Proxy::start(ProxyOptions options, ProxyDependenc
   return std::unique_ptr<Proxy>(std::move(proxy));
 }
 
-Status remove_proxy_rules() { return remove_tables(); }
+Status remove_proxy_rules() {
+  TRY(remove_tables());
+  return remove_service_routes();
+}
 
 Result<std::vector<Prefix>> parse_prefixes(const std::vector<std::string>& texts, std::string_view flag) {
   std::vector<Prefix> out;

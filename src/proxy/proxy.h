@@ -31,7 +31,8 @@ struct ProxyOptions {
 };
 
 struct ProxyDependencies {
-  std::shared_ptr<client::InformerFactory> informers;
+  /// Must outlive the proxy; may be shared.
+  client::InformerFactory& informers;
   std::shared_ptr<Clock> clock;
   /// Null: nftables in the network namespace of the thread that starts the proxy.
   std::unique_ptr<Applier> applier;

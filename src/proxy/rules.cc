@@ -248,7 +248,8 @@ std::string Compiler::affinity_chain(const Way& way) {
   int32_t seconds = kDefaultAffinitySeconds;
   const auto& config = service_.spec.session_affinity_config;
   if (config && config->client_ip) seconds = config->client_ip->timeout_seconds.value_or(seconds);
-  // By what the service is known in the set, wherever the client came in.
+  // By what the service is known in the set, wherever the client came in. Its protocol would be the sixth part of a
+  // key, which is one too many: over TCP and UDP a client stays with the same endpoint.
   std::string front(ip6_ ? 16 : 4, '\0');
   if (!addresses_.cluster.empty()) front = addresses_.cluster.front();
   const int words = ip6_ ? 4 : 1;
@@ -257,7 +258,6 @@ std::string Compiler::affinity_chain(const Way& way) {
     rule.load(ip6_ ? Field::kIp6Saddr : Field::kIpSaddr, 0);
     rule.immediate(front, next);
     next += words;
-    rule.immediate(nft::byte_of(protocol_), next++);
     rule.immediate(nft::port_bytes(port_), next++);
     rule.immediate(target.address, next);
     next += words;

@@ -67,8 +67,7 @@ std::array<nft::Set, kSets> make_sets(bool ip6) {
   sets[static_cast<size_t>(SetId::kSourceRanges)].interval = true;
   set(SetId::kNodePortAddresses, "nodeport-addresses", {address}, {}, "addresses that node ports are served on");
   sets[static_cast<size_t>(SetId::kNodePortAddresses)].interval = true;
-  set(SetId::kAffinity, "affinity",
-      {address, address, Type::kInetProto, Type::kInetService, address, Type::kInetService}, {},
+  set(SetId::kAffinity, "affinity", {address, address, Type::kInetService, address, Type::kInetService}, {},
       "clients and the endpoints they stay with");
   nft::Set& affinity = sets[static_cast<size_t>(SetId::kAffinity)];
   affinity.dynamic = true;

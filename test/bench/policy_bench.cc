@@ -131,7 +131,8 @@ int run() {
     const bool local = i % 2 == 0;
     const int number = local ? i % 100 * kLocalEvery : i * 7 + 1;
     PodSpec spec = pod(number, i + 2);
-    spec.labels = i % 4 < 2 ? "app=app-1,tier=front" : "app=app-2,tier=back";
+    // Every pod comes twice, and with other labels each time.
+    spec.labels = (i / 2 + i / 100) % 2 == 0 ? "app=app-1,tier=front" : "app=app-2,tier=back";
     const auto start = Clock::now();
     model->set_pod(make_pod(spec));
     const Changes changes = model->take_changes();

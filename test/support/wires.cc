@@ -169,6 +169,8 @@ Wires::Wires() {
   set("ipv6/conf/all/forwarding", "1");
   set("ipv6/conf/all/accept_dad", "0");
   set("ipv6/conf/default/accept_dad", "0");
+  set("bridge/bridge-nf-call-iptables", "1");
+  set("bridge/bridge-nf-call-ip6tables", "1");
   ip("link set lo up");
   client_ = std::make_unique<Peer>();
   ip("link add out type veth peer name eth0");

@@ -3,6 +3,8 @@
 #include <initializer_list>
 #include <string>
 
+#include "controllers/servicelb/balancer_addresses.h"
+
 namespace trireme::controllers {
 
 void add_flags(FlagSet& flags, ControllerOptions& options) {
@@ -32,6 +34,8 @@ void add_flags(FlagSet& flags, ControllerOptions& options) {
            {"concurrent-gc-syncs", &options.concurrent_gc_syncs, "objects, by the garbage collector"}}) {
     flags.add(each.name, each.value, std::string("how many are worked on at the same time: ") + each.what);
   }
+  flags.add("load-balancer-ip-range", &load_balancer_ip_ranges(),
+            "addresses that services of type LoadBalancer get: CIDR or FIRST-LAST (default: the nodes' own)");
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
             "silence after which a node counts as not ready");
   flags.add("terminated-pod-gc-threshold", &options.terminated_pod_gc_threshold, "finished pods that are kept; 0: all");

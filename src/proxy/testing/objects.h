@@ -76,7 +76,7 @@ inline void set_load_balancer(Service& service, const std::string& address, int3
   service.spec.external_traffic_policy = "Cluster";
   api::corev1::LoadBalancerIngress ingress;
   ingress.ip = address;
-  ingress.ip_mode = std::move(mode);
+  if (mode) ingress.ip_mode = *mode;
   service.status.load_balancer.ingress.push_back(std::move(ingress));
 }
 

@@ -55,7 +55,9 @@ class Node:
     def wait_ready(self, timeout=START_TIMEOUT):
         ready = wait_until(lambda: self.ready_file.exists() or self._process.poll() is not None, timeout)
         if not ready or not self.ready_file.exists():
-            raise RuntimeError(f"{self.name} did not start: {shlex.join(map(str, self.words))}\n{last_lines(self.log)}")
+            code = self._process.poll()
+            ended = "does not get ready" if code is None else f"ended with {code}"
+            raise RuntimeError(f"{self.name} {ended}: {shlex.join(map(str, self.words))}\n{last_lines(self.log)}")
         self._publish_kubeconfig()
 
     def _publish_kubeconfig(self):
