@@ -80,6 +80,15 @@ TEST_F(CompleteTest, RefusesEarly) {
   options_.cluster_cidr = "10.0.0.0/33";
   EXPECT_FALSE(complete(options_).ok());
   options_ = good;
+  options_.cluster_cidr = "10.244.0.0/16,10.245.0.0/16";
+  EXPECT_EQ(refusal(), "flag --cluster-cidr: one range of each family at most");
+  options_ = good;
+  options_.cluster_cidr = "10.244.0.0/16,fd00:10:244::/56";
+  EXPECT_TRUE(complete(options_).ok());
+  options_.cluster_cidr = "10.244.0.64/26";
+  EXPECT_TRUE(complete(options_).ok());
+  EXPECT_EQ(options_.node_cidr_mask_size, 26);
+  options_ = good;
   options_.service_cidr = "services";
   EXPECT_FALSE(complete(options_).ok());
   options_ = good;
