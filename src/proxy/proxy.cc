@@ -142,21 +142,27 @@ class RunningProxy final : public Proxy {
     RunningProxy* proxy = nullptr;
   };
 
+  /// A port that is taken keeps nobody from being served, as upstream has it without --bind-address-hard-fail.
+  static std::unique_ptr<net::Server> listen(const std::pair<std::string, uint16_t>& address, net::Handler& handler) {
+    auto server = net::Server::start({.address = address.first, .port = address.second, .workers = 1}, handler);
+    if (server.ok()) return std::move(*server);
+    log::warning("The service proxy could not open a port", {{"port", address.second}, {"error", server.status()}});
+    return nullptr;
+  }
+
   Status serve() {
     if (!options_.healthz_bind_address.empty()) {
       TRY_ASSIGN(auto address, split_address(options_.healthz_bind_address));
       healthz_.paths["/healthz"] = [this] { return health_.healthz(); };
       healthz_.paths["/livez"] = [this] { return health_.livez(); };
-      TRY_ASSIGN(healthz_server_,
-                 net::Server::start({.address = address.first, .port = address.second, .workers = 1}, healthz_));
+      healthz_server_ = listen(address, healthz_);
     }
     if (!options_.metrics_bind_address.empty()) {
       TRY_ASSIGN(auto address, split_address(options_.metrics_bind_address));
       metrics_paths_.paths["/metrics"] = [this] { return Health::Answer{200, metrics_.print()}; };
       metrics_paths_.paths["/proxyMode"] = [] { return Health::Answer{200, "nftables"}; };
       metrics_paths_.paths["/healthz"] = [this] { return health_.healthz(); };
-      TRY_ASSIGN(metrics_server_,
-                 net::Server::start({.address = address.first, .port = address.second, .workers = 1}, metrics_paths_));
+      metrics_server_ = listen(address, metrics_paths_);
     }
     return {};
   }

@@ -44,8 +44,8 @@ struct ProxyDependencies {
 /// of an earlier run, and leaves them standing when it stops.
 class Proxy {
  public:
-  /// Returns once the thread runs; the rules stand when the informers have their first lists. Fails on bad options, a
-  /// port that is taken, and without the right to change rules.
+  /// Returns once the thread runs; the rules stand when the informers have their first lists. Fails on bad options and
+  /// without the right to change rules; a port that is taken is logged.
   static Result<std::unique_ptr<Proxy>> start(ProxyOptions options, ProxyDependencies dependencies);
   virtual ~Proxy() = default;
 
