@@ -24,7 +24,7 @@
 #include "net/transport.h"
 #include "net/x509.h"
 #include "store/memory_store.h"
-#include "support/net_namespace.h"
+#include "support/test_machine.h"
 
 namespace trireme::ingress {
 namespace {
@@ -66,7 +66,7 @@ class Backend final : public net::Handler {
 class IngressRootTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (auto reason = test::NetNamespace::why_not()) GTEST_SKIP() << *reason;
+    if (auto reason = test::TestMachine::why_not()) GTEST_SKIP() << *reason;
     if (!linux::find_program("nginx", {"/usr/sbin"})) GTEST_SKIP() << "nginx is not installed";
     if (!linux::find_program("curl")) GTEST_SKIP() << "curl is not installed";
   }
@@ -78,7 +78,7 @@ class IngressRootTest : public testing::Test {
     char name[] = "/tmp/ingress_root_test.XXXXXX";
     ASSERT_NE(::mkdtemp(name), nullptr);
     folder_ = name;
-    test::NetNamespace space;
+    test::TestMachine space;
     space.run([&] {
       auto netlink = linux::Netlink::open();
       ASSERT_TRUE(netlink.ok());
