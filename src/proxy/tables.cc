@@ -288,7 +288,14 @@ std::vector<StaticChain> static_chains(const Options& options, bool ip6) {
                          .match_set({f.destination}, name_of(SetId::kClusterIps))
                          .verdict(nft::goto_("reject"))
                          .comment("ports that no service has at its cluster address"));
-  for (const Prefix& prefix : of_family(options.service_cidrs, ip6)) {
+  const std::vector<Prefix> services_range = of_family(options.service_cidrs, ip6);
+  if (!services_range.empty()) {
+    unserved.push_back(Rule()
+                           .match(Field::kFibDaddrType, local)
+                           .verdict(nft::return_())
+                           .comment("addresses that this machine has itself, as that of the cluster's DNS"));
+  }
+  for (const Prefix& prefix : services_range) {
     unserved.push_back(Rule()
                            .match_prefix(f.destination, prefix.address, prefix.length)
                            .verdict(nft::drop())
