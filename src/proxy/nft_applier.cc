@@ -58,8 +58,8 @@ class NftApplier final : public Applier {
     TRY(status);
     TRY_ASSIGN(uint32_t after, socket_.generation());
     if (after - before <= 1) return {};
-    // Once more, on top of what stands now: nearly nothing is to be done, so the monitor stays.
-    return replace_table(planner);
+    // It may have been in the other family's table, too: the caller writes all of them once more.
+    return {Reason::kConflict, "nftables: somebody else changed rules while they were written"};
   }
 
   Status apply(bool ip6, const Change& change) override {
