@@ -378,8 +378,12 @@ class RunningProxy final : public Proxy {
     metrics_.elements = static_cast<int64_t>(elements);
     metrics_.services = static_cast<int64_t>(services);
     if (!failed.ok()) {
-      ++metrics_.failures;
-      log::error("Writing the service rules failed", {{"error", failed}});
+      if (failed.is(Reason::kConflict)) {
+        log::debug("Others changed rules meanwhile; the service rules are written again");
+      } else {
+        ++metrics_.failures;
+        log::error("Writing the service rules failed", {{"error", failed}});
+      }
       need_replace_ = true;
       retry_wait_ = retry_wait_.count() == 0 ? kFirstRetry : std::min(kLastRetry, retry_wait_ * 2);
       retry_ = clock_->call_after(retry_wait_, [this] {

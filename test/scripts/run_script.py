@@ -23,9 +23,11 @@ that tables need no counting. Commands of one file run in one folder, one after 
 variables that `export` in an earlier command set are kept.
 """
 
+import contextlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,7 @@ import time
 
 DEFAULT_WAIT = 30.0
 COMMAND_TIMEOUT = 120.0
+STOP_TIMEOUT = 10.0
 COMMAND = re.compile(r"^\$(~(?:(\d+)s)?)? (.*)$")
 
 
@@ -91,7 +94,24 @@ def matches(expected, output):
 class Runner:
     def __init__(self, folder):
         self.folder = folder
-        self.environment = dict(os.environ)
+        self.environment = {**os.environ, "TRIREME_SCRIPT": folder}
+
+    def end_components(self):
+        """Ends what the script started of the product and, when a command failed, did not come to stop."""
+        marker = f"TRIREME_SCRIPT={self.folder}".encode()
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                ours = os.readlink(process / "exe").endswith("/trireme") and marker in (process / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if not ours:
+                continue
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process.name), number)
+                deadline = time.monotonic() + STOP_TIMEOUT
+                while process.exists() and time.monotonic() < deadline:
+                    time.sleep(0.02)
 
     def run(self, step):
         saved = os.path.join(self.folder, ".environment")
@@ -149,6 +169,7 @@ def main():
                 break
             else:
                 print(f"{path.name}: {len(steps)} commands as expected")
+            runner.end_components()
     return 1 if failures else 0
 
 

@@ -67,7 +67,10 @@ Result<Outcome> LegacyTokenCleanerController::reconcile(const std::string&) {
   const WallTime now = clock().now();
   const auto since = tracked_since();
   if (!since.ok()) {
-    log::warning("Unused tokens stay: it is not known since when their use is noted", {{"error", since.status()}});
+    // The server makes it soon after its start.
+    if (!since.status().is(Reason::kNotFound)) {
+      log::warning("Unused tokens stay: it is not known since when their use is noted", {{"error", since.status()}});
+    }
     return Outcome::again_after(kInterval);
   }
   if (now < *since + unused) return Outcome::again_after(kInterval);
