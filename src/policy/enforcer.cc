@@ -209,7 +209,11 @@ class EnforcerImpl final : public Enforcer {
   void take_early(const std::shared_ptr<const NetworkPolicy>& policy) {
     const auto& meta = policy->metadata;
     const auto brought = policies_.get(meta.namespace_, meta.name);
-    if (brought && number(brought->metadata.resource_version) >= number(meta.resource_version)) return;
+    if (brought && number(brought->metadata.resource_version) >= number(meta.resource_version)) {
+      // The worker may not have come to it.
+      model_->set_policy(brought);
+      return;
+    }
     if (!brought && policies_.version() >= number(meta.resource_version)) return;  // gone since
     early_[client::key_of(meta)] = policy;
     model_->set_policy(policy);
@@ -231,12 +235,7 @@ class EnforcerImpl final : public Enforcer {
     while (auto content = inbox_->take(stop)) {
       std::unique_lock lock(mutex_);
       for (const auto& [key, word] : content->policies) {
-        const auto parts = client::split_key(key);
-        if (word.object) {
-          model_->set_policy(word.object);
-        } else {
-          model_->remove_policy(parts.ns, parts.name, word.uid);
-        }
+        tell(key, word);
       }
       settle_early();
       known_ = true;
@@ -260,6 +259,18 @@ class EnforcerImpl final : public Enforcer {
     }
   }
 
+  /// What the informer has by now counts, and what the server said to a new pod when it is newer: never a step back.
+  void tell(const std::string& key, const Word<NetworkPolicy>& word) {
+    const auto parts = client::split_key(key);
+    const auto brought = policies_.get(parts.ns, parts.name);
+    const auto early = early_.find(key);
+    if (early != early_.end() &&
+        (!brought || number(brought->metadata.resource_version) < number(early->second->metadata.resource_version))) {
+      return;
+    }
+    if (brought) return model_->set_policy(brought);
+    model_->remove_policy(parts.ns, parts.name, word.uid);
+  }
   void tell(const std::string& key, const Word<corev1::Pod>& word) {
     const auto parts = client::split_key(key);
     if (word.object) return model_->set_pod(word.object);

@@ -144,6 +144,11 @@ TEST_F(Violations, APodOfASetThatRunsTwice) {
         const auto* owner = controllers::controller_of(pod->metadata);
         if (!owner || owner->kind != "StatefulSet" || !controllers::is_ready(*pod)) continue;
         // The node is silent, and somebody says that the pod is gone, which is not true.
+        // The next one shall run elsewhere.
+        EXPECT_TRUE(world.client()
+                        .patch<corev1::Node>("", pod->spec.node_name, client::PatchType::kMerge,
+                                             R"({"spec":{"unschedulable":true}})")
+                        .ok());
         world.nodes().cut(static_cast<size_t>(std::stoi(pod->spec.node_name.substr(5))));
         client::DeleteOptions now;
         now.grace_period_seconds = 0;
