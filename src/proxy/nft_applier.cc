@@ -50,14 +50,15 @@ class NftApplier final : public Applier {
   Status replace(const Planner& planner) override {
     // While somebody listens the kernel makes a notice of each of the elements, which costs as much as adding them: the
     // monitor is away meanwhile, and that nobody else changed anything is seen by the count of transactions.
-    monitor_.reset();
     TRY_ASSIGN(uint32_t before, socket_.generation());
+    const bool changed_before = monitor_ && !monitor_->read().empty();
+    monitor_.reset();
     Status status = replace_table(planner);
     TRY_ASSIGN(nft::Monitor monitor, nft::Monitor::open(socket_.port_id()));
     monitor_.emplace(std::move(monitor));
     TRY(status);
     TRY_ASSIGN(uint32_t after, socket_.generation());
-    if (after - before <= 1) return {};
+    if (after - before <= 1 && !changed_before) return {};
     // It may have been in the other family's table, too: the caller writes all of them once more.
     return {Reason::kConflict, "nftables: somebody else changed rules while they were written"};
   }

@@ -379,6 +379,7 @@ class RunningProxy final : public Proxy {
     metrics_.services = static_cast<int64_t>(services);
     if (!failed.ok()) {
       if (failed.is(Reason::kConflict)) {
+        ++metrics_.restores;
         log::debug("Others changed rules meanwhile; the service rules are written again");
       } else {
         ++metrics_.failures;
