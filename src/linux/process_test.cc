@@ -22,6 +22,17 @@ TEST(Process, RunsAProgramAndReturnsItsOutput) {
   EXPECT_EQ(*output, "hello\n");
 }
 
+TEST(Process, AProgramInheritsNothingOfThisProcess) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);  // NOLINT: without O_CLOEXEC by intent
+  const std::string names = std::to_string(ends[0]) + " " + std::to_string(ends[1]);
+  auto output = run_program({"sh", "-c", "for n in " + names + "; do [ -e /proc/self/fd/$n ] && echo $n; done; true"});
+  ::close(ends[0]);
+  ::close(ends[1]);
+  ASSERT_TRUE(output.ok()) << output.status().to_string();
+  EXPECT_EQ(*output, "");
+}
+
 TEST(Process, AFailingProgramTellsItsError) {
   EXPECT_THAT(run_program({"sh", "-c", "echo broken >&2; exit 3"}).status().message(), HasSubstr("broken"));
   EXPECT_TRUE(run_program({"no-such-program-here"}).status().is(Reason::kNotFound));
