@@ -9,7 +9,7 @@ namespace trireme::cmd {
 /// Keeps two processes from working in one data folder. Released when destroyed, also by the end of the process.
 class InstanceLock {
  public:
-  /// ServiceUnavailable, naming the process, when another one holds it.
+  /// ServiceUnavailable, naming the process, when another one holds it, and goes on to for a second.
   static Result<InstanceLock> take(const std::string& data_dir);
   InstanceLock(InstanceLock&& other) noexcept;
   InstanceLock& operator=(InstanceLock&&) = delete;

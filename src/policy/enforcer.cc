@@ -274,6 +274,8 @@ class EnforcerImpl final : public Enforcer {
   void tell(const std::string& key, const Word<corev1::Pod>& word) {
     const auto parts = client::split_key(key);
     if (word.object) return model_->set_pod(word.object);
+    // While it has a sandbox here it may run, whatever the server has forgotten: `forget` tells when that is over.
+    if (sandboxes_.contains(word.uid)) return;
     model_->remove_pod(parts.ns, parts.name, word.uid);
   }
   void tell(const std::string& key, const Word<corev1::Namespace>& word) {
