@@ -2,7 +2,6 @@
 
 #include <random>
 
-#include "base/box.h"
 #include "api/codec.h"
 #include "api/int_or_string.h"
 #include "api/kinds.h"
@@ -10,6 +9,7 @@
 #include "api/object.h"
 #include "api/raw_json.h"
 #include "api/time.h"
+#include "base/box.h"
 #include "base/quantity.h"
 
 // Every kind with values made from its own table, through both codecs.

@@ -1,6 +1,5 @@
 #include <optional>
 
-#include "base/box.h"
 #include "api/codec.h"
 #include "api/int_or_string.h"
 #include "api/json_text.h"
@@ -9,6 +8,7 @@
 #include "api/time.h"
 #include "api/value.h"
 #include "base/base64.h"
+#include "base/box.h"
 #include "base/quantity.h"
 
 namespace trireme::api {

@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
-#include "base/box.h"
 #include "api/int_or_string.h"
 #include "api/map.h"
 #include "api/time.h"
+#include "base/box.h"
 
 namespace trireme::api {
 namespace {

@@ -5,9 +5,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "base/box.h"
 #include "api/map.h"
 #include "api/type_info.h"
+#include "base/box.h"
 
 /// Templates behind the tables of api/type_info.h; only generated sources include this.
 namespace trireme::api {

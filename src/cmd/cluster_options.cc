@@ -205,9 +205,9 @@ std::vector<std::string> ClusterOptions::dns_addresses() const {
 bool in_networks(const std::string& cidrs, const std::string& address) {
   const auto one = linux::IpAddress::parse(address);
   return one && std::ranges::any_of(split_list(cidrs), [&](std::string_view cidr) {
-    const auto network = linux::IpPrefix::parse(cidr);
-    return network && network->contains(*one);
-  });
+           const auto network = linux::IpPrefix::parse(cidr);
+           return network && network->contains(*one);
+         });
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_mirrors(const std::vector<std::string>& mirrors) {

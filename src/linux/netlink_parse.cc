@@ -205,8 +205,8 @@ bool parse_netlink(std::string_view bytes, const std::function<void(const Netlin
   while (!bytes.empty()) {
     const auto* message = reinterpret_cast<const nlmsghdr*>(bytes.data());
     // libmnl's own check takes a length beyond 2^31 for a small one.
-    const bool whole = bytes.size() >= sizeof *message && message->nlmsg_len >= sizeof *message &&
-                       message->nlmsg_len <= bytes.size();
+    const bool whole =
+        bytes.size() >= sizeof *message && message->nlmsg_len >= sizeof *message && message->nlmsg_len <= bytes.size();
     if (!whole) return false;
     NetlinkMessage out;
     out.sequence = message->nlmsg_seq;

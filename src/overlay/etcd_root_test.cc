@@ -52,11 +52,11 @@ class EtcdRootTest : public testing::Test {
     machine_.run([&] {
       auto netlink = linux::Netlink::open();
       ASSERT_TRUE(netlink->set_up(netlink->link("lo")->index, true).ok());
-      auto started = linux::ChildProcess::spawn(
-          {.arguments = {"etcd", "--data-dir", folder_ + "/data", "--log-level", "error"},
-           .environment = {},
-           .log_file = folder_ + "/log",
-           .new_session = false});
+      auto started =
+          linux::ChildProcess::spawn({.arguments = {"etcd", "--data-dir", folder_ + "/data", "--log-level", "error"},
+                                      .environment = {},
+                                      .log_file = folder_ + "/log",
+                                      .new_session = false});
       ASSERT_TRUE(started.ok()) << started.status().to_string();
       etcd_.emplace(std::move(*started));
       auto client = EtcdClient::create({});

@@ -323,9 +323,7 @@ void job_update(const batchv1::Job& updated, const batchv1::Job& old, ErrorList&
   }
   check_same_selector(now.selector, before.selector, at.child("selector"), errors);
   check_job_template_update(updated, old, at, errors);
-  auto shown_text = [](const Box<std::string>& text) {
-    return text ? BadValue(*text) : BadValue::raw("null");
-  };
+  auto shown_text = [](const Box<std::string>& text) { return text ? BadValue(*text) : BadValue::raw("null"); };
   check_immutable(now.completion_mode, before.completion_mode, at.child("completionMode"), errors,
                   shown_text(now.completion_mode));
   check_same(now.pod_failure_policy, before.pod_failure_policy, at.child("podFailurePolicy"), errors);

@@ -208,7 +208,8 @@ class InterPodAffinity final : public Plugin {
     };
     // Without own terms it is others that keep the pod away: by any topology.
     if (pod.required_affinity().empty() && pod.required_anti_affinity().empty()) return true;
-    return std::ranges::any_of(pod.required_affinity(), moved) || std::ranges::any_of(pod.required_anti_affinity(), moved);
+    return std::ranges::any_of(pod.required_affinity(), moved) ||
+           std::ranges::any_of(pod.required_anti_affinity(), moved);
   }
 
   /// What draws the pod to domains, or keeps it away: its own preferences and those of the pods that are there.

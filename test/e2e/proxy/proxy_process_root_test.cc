@@ -160,8 +160,8 @@ TEST_F(ProxyProcessRootTest, HealthCheckNodePortsAndHealthz) {
     service.spec.health_check_node_port = 32123;
   });
   const auto get = [&](int port, const char* path) {
-    auto out = linux::run_program(
-        {"curl", "-s", "--max-time", "3", "-o", "-", "-w", " %{http_code}", "http://192.0.2.1:" + std::to_string(port) + path});
+    auto out = linux::run_program({"curl", "-s", "--max-time", "3", "-o", "-", "-w", " %{http_code}",
+                                   "http://192.0.2.1:" + std::to_string(port) + path});
     return out.ok() ? *out : out.status().message();
   };
   EXPECT_TRUE(until([&] { return get(32123, "/").ends_with(" 200"); }));
