@@ -54,8 +54,8 @@ struct ContainerOps {
 };
 
 struct FieldInfo {
-  std::string_view
-      json_name;  ///< Empty for an inlined struct (always kPlain), whose fields stand at this level of the JSON.
+  /// Empty for an inlined struct (always kPlain), whose fields stand at this level of the JSON.
+  std::string_view json_name;
   uint32_t offset;
   uint16_t proto_number;
   FieldKind kind;
