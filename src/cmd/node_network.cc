@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "base/hash.h"
 #include "cmd/cluster_options.h"
 #include "linux/file.h"
 #include "linux/nat_tables.h"
@@ -96,11 +97,7 @@ Status remove_bridge_masquerading(const std::string& conflist) {
 
 }  // namespace
 
-std::string bridge_name(const std::string& folder) {
-  uint32_t hash = 2166136261U;  // FNV-1a
-  for (unsigned char c : folder) hash = (hash ^ c) * 16777619U;
-  return fmt::format("tri{:08x}", hash);
-}
+std::string bridge_name(const std::string& folder) { return fmt::format("tri{:08x}", fnv1a_32(folder)); }
 
 Status set_up_node_network(const NodeNetworkOptions& options) {
   TRY(linux::make_dirs(options.folder + "/conf"));

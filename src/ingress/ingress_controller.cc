@@ -10,6 +10,7 @@
 #include <thread>
 #include <tuple>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "client/event_recorder.h"
 #include "client/informer_factory.h"
@@ -42,9 +43,7 @@ std::string service_key(const EndpointSlice& slice) {
 
 /// Names a file by what is in it, so that another content is another configuration.
 std::string content_name(const ObjectName& name, std::string_view content) {
-  uint64_t hash = 14695981039346656037U;  // FNV-1a
-  for (const unsigned char c : content) hash = (hash ^ c) * 1099511628211U;
-  return fmt::format("{}_{}-{:016x}.pem", name.ns, name.name, hash);
+  return fmt::format("{}_{}-{:016x}.pem", name.ns, name.name, fnv1a_64(content));
 }
 
 class IngressControllerImpl final : public IngressController {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/duration.h"
+#include "base/hash.h"
 
 namespace trireme::proxy {
 namespace {
@@ -237,10 +238,8 @@ nft::Verdict Compiler::way_in(const std::string& key, bool node_port, const Way&
 std::string Compiler::affinity_chain(const Way& way) {
   const bool local = way.targets != &out_.arrangements[port_name_].cluster;
   // Names are bounded by the kernel at 31 bytes for nothing of this kind, but long ones are unreadable.
-  uint64_t hash = 14695981039346656037ULL;  // FNV-1a
-  for (unsigned char c : fmt::format("{}/{}:{}", service_.metadata.namespace_, service_.metadata.name, port_name_)) {
-    hash = (hash ^ c) * 1099511628211ULL;
-  }
+  const uint64_t hash =
+      fnv1a_64(fmt::format("{}/{}:{}", service_.metadata.namespace_, service_.metadata.name, port_name_));
   std::string name = fmt::format("affinity-{:016x}{}", hash, local ? "-local" : "");
   std::vector<Rule>& rules = out_.chains[name];
   if (!rules.empty()) return name;

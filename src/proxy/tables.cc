@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "base/hash.h"
 #include "proxy/rules.h"
 
 namespace trireme::proxy {
@@ -115,15 +116,14 @@ nft::Table table_of(bool ip6) { return {ip6 ? nft::Family::kIp6 : nft::Family::k
 
 std::string schema(bool ip6) {
   // Of what is compared when a table is taken over, the rest is written anew anyway: the sets' shapes.
-  uint32_t hash = 2166136261U;  // FNV-1a
+  std::string text;
   for (size_t i = 0; i < kSets; ++i) {
     const nft::Set& set = set_of(static_cast<SetId>(i), ip6);
-    std::string text = fmt::format("{} {} {} {}", set.name, set.interval, set.dynamic, set.size);
+    text += fmt::format("{} {} {} {}", set.name, set.interval, set.dynamic, set.size);
     for (Type type : set.key) text += fmt::format(" {}", static_cast<int>(type));
     for (Type type : set.data) text += fmt::format(":{}", static_cast<int>(type));
-    for (unsigned char c : text) hash = (hash ^ c) * 16777619U;
   }
-  return fmt::format("services, kept by trireme ({:08x})", hash);
+  return fmt::format("services, kept by trireme ({:08x})", fnv1a_32(text));
 }
 
 std::string verdict_data(const nft::Verdict& verdict) { return static_cast<char>(verdict.code) + verdict.chain; }
