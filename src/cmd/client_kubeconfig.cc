@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "client/client.h"
 #include "client/kubeconfig.h"
 #include "linux/file.h"
 
@@ -31,6 +32,20 @@ Status write_client_kubeconfig(Pki& pki, const ClusterOptions& options, uint16_t
   user.key_pem = pair.key_pem;
   return linux::replace_file(fmt::format("{}/{}.kubeconfig", options.data_dir, name),
                              client::kubeconfig_text("trireme", common_name, cluster, user));
+}
+
+Result<client::ClientConfig> given_client_config(const std::string& file) {
+  std::vector<std::string> paths = client::kubeconfig_paths();
+  if (!file.empty()) paths = {file};
+  TRY_ASSIGN(const client::Kubeconfig kubeconfig, client::load_kubeconfig(paths));
+  return client::client_config(kubeconfig);
+}
+
+Result<std::shared_ptr<client::RawClient>> connect_by_kubeconfig(const std::string& file,
+                                                                 const std::string& user_agent) {
+  TRY_ASSIGN(client::ClientConfig config, given_client_config(file));
+  TRY_ASSIGN(auto transport, client::connect(std::move(config)));
+  return std::make_shared<client::RawClient>(std::move(transport), user_agent);
 }
 
 }  // namespace trireme::cmd

@@ -12,7 +12,6 @@
 #include "base/flags.h"
 #include "base/log.h"
 #include "client/informer_factory.h"
-#include "client/kubeconfig.h"
 #include "client/leader_election.h"
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
@@ -79,15 +78,6 @@ bool parse(FlagSet& flags, const std::vector<std::string>& words, const CommonOp
   return false;
 }
 
-Result<std::shared_ptr<client::RawClient>> connect(const std::string& file, const std::string& user_agent) {
-  std::vector<std::string> paths = client::kubeconfig_paths();
-  if (!file.empty()) paths = {file};
-  TRY_ASSIGN(client::Kubeconfig kubeconfig, client::load_kubeconfig(paths));
-  TRY_ASSIGN(client::ClientConfig config, client::client_config(kubeconfig));
-  TRY_ASSIGN(auto transport, client::connect(std::move(config)));
-  return std::make_shared<client::RawClient>(std::move(transport), user_agent);
-}
-
 /// The component's own server; null when it is off. `raw` serves where no kubeconfig of its own is given.
 Result<std::unique_ptr<ComponentServer>> serve(const ServingOptions& options, ServedContent content,
                                                const std::shared_ptr<client::RawClient>& raw,
@@ -95,7 +85,7 @@ Result<std::unique_ptr<ComponentServer>> serve(const ServingOptions& options, Se
   TRY(check(options));
   const auto other = [&](const std::string& file) -> Result<std::shared_ptr<client::RawClient>> {
     if (file.empty()) return raw;
-    return connect(file, raw->user_agent());
+    return connect_by_kubeconfig(file, raw->user_agent());
   };
   TRY_ASSIGN(auto tokens, other(options.authentication_kubeconfig));
   TRY_ASSIGN(auto rights, other(options.authorization_kubeconfig));
@@ -215,7 +205,7 @@ int controller_manager(const std::vector<std::string>& words) {
     TRY(read(service_account_key_file, controller_options.service_account_key_pem));
     TRY_ASSIGN(auto selected, controllers::select_controllers(controllers::all_controllers(),
                                                               fmt::format("{}", fmt::join(selection, ","))));
-    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "kube-controller-manager"));
+    TRY_ASSIGN(auto raw, connect_by_kubeconfig(options.kubeconfig, "kube-controller-manager"));
     auto clock = real_clock();
     const auto configz = [&] { return controllers_configz(controller_options, leadership, selection); };
     TRY_ASSIGN(const auto server, serve(serving, {"kube-controller-manager", {leading_check()}, configz}, raw, clock));
@@ -293,7 +283,7 @@ int scheduler(const std::vector<std::string>& words) {
 
   Status status = run_until_signal([&](std::stop_token stop) -> Status {
     TRY(check(leadership));
-    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "kube-scheduler"));
+    TRY_ASSIGN(auto raw, connect_by_kubeconfig(options.kubeconfig, "kube-scheduler"));
     auto clock = real_clock();
     const auto configz = [&] { return scheduler_configz(config, leadership); };
     TRY_ASSIGN(const auto server, serve(serving, {"kube-scheduler", {leading_check()}, configz}, raw, clock));
@@ -351,7 +341,7 @@ int kubelet(const std::vector<std::string>& words) {
   std::unique_ptr<trireme::kubelet::Kubelet> running;
   std::unique_ptr<HealthPort> health;
   Status status = run_until_signal([&](std::stop_token) -> Status {
-    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "kubelet"));
+    TRY_ASSIGN(auto raw, connect_by_kubeconfig(options.kubeconfig, "kubelet"));
     trireme::kubelet::NetworkHooks hooks;
     if (network_policy) {
       // The name that the kubelet will choose, too.
@@ -400,7 +390,7 @@ int dns(const std::vector<std::string>& words) {
   std::unique_ptr<client::InformerFactory> informers;
   std::unique_ptr<NodeDns> running;
   Status status = run_until_signal([&](std::stop_token) -> Status {
-    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "trireme-dns"));
+    TRY_ASSIGN(auto raw, connect_by_kubeconfig(options.kubeconfig, "trireme-dns"));
     informers = std::make_unique<client::InformerFactory>(raw, real_clock());
     TRY_ASSIGN(running, NodeDns::start(dns_options, *informers, real_clock()));
     informers->start();
@@ -425,7 +415,7 @@ int ingress(const std::vector<std::string>& words) {
   if (!parse(flags, words, options, "ingress", code)) return code;
   std::unique_ptr<trireme::ingress::IngressController> running;
   Status status = run_until_signal([&](std::stop_token) -> Status {
-    TRY_ASSIGN(auto raw, connect(options.kubeconfig, "trireme-ingress"));
+    TRY_ASSIGN(auto raw, connect_by_kubeconfig(options.kubeconfig, "trireme-ingress"));
     TRY_ASSIGN(running, trireme::ingress::IngressController::start(ingress_options, {raw, real_clock()}));
     return {};
   });

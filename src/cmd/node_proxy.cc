@@ -2,38 +2,26 @@
 #include "cmd/node_proxy.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <array>
-#include <condition_variable>
 #include <csignal>
 
 #include "base/flags.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "client/informer_factory.h"
-#include "client/kubeconfig.h"
+#include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
 #include "cmd/stop_signals.h"
+#include "kubelet/node/machine.h"
 #include "proxy/proxy.h"
 
 namespace trireme::cmd {
 namespace {
 
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> out;
-  for (size_t begin = 0; begin <= list.size();) {
-    size_t end = std::min(list.find(',', begin), list.size());
-    if (end > begin) out.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return out;
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
+std::vector<std::string> parts_of(const std::string& list) {
+  const auto parts = split_list(list);
+  return {parts.begin(), parts.end()};
 }
 
 /// What drops of services and slices the proxy does not read.
@@ -64,17 +52,13 @@ Status run_proxy(ProxyFlags flags) {
   sigset_t signals = block_stop_signals();
   if (flags.cleanup) return proxy::remove_proxy_rules();
   proxy::ProxyOptions& options = flags.options;
-  TRY_ASSIGN(options.rules.cluster_cidrs, proxy::parse_prefixes(split(flags.cluster_cidr), "cluster-cidr"));
-  TRY_ASSIGN(options.rules.service_cidrs, proxy::parse_prefixes(split(flags.service_cidr), "service-cluster-ip-range"));
+  TRY_ASSIGN(options.rules.cluster_cidrs, proxy::parse_prefixes(parts_of(flags.cluster_cidr), "cluster-cidr"));
+  TRY_ASSIGN(options.rules.service_cidrs,
+             proxy::parse_prefixes(parts_of(flags.service_cidr), "service-cluster-ip-range"));
   TRY(proxy::parse_nodeport_addresses(flags.nodeport_addresses, options.rules));
-  if (options.node_name.empty()) options.node_name = host_name();
+  if (options.node_name.empty()) options.node_name = kubelet::read_machine_info().host_name;
 
-  std::vector<std::string> paths = client::kubeconfig_paths();
-  if (!flags.kubeconfig.empty()) paths = {flags.kubeconfig};
-  TRY_ASSIGN(client::Kubeconfig kubeconfig, client::load_kubeconfig(paths));
-  TRY_ASSIGN(client::ClientConfig config, client::client_config(kubeconfig));
-  TRY_ASSIGN(auto transport, client::connect(std::move(config)));
-  auto raw = std::make_shared<client::RawClient>(std::move(transport), "kube-proxy");
+  TRY_ASSIGN(auto raw, connect_by_kubeconfig(flags.kubeconfig, "kube-proxy"));
   auto clock = real_clock();
   client::InformerFactory informers(raw, clock);
   drop_unread(informers);
@@ -94,8 +78,9 @@ Result<std::unique_ptr<proxy::Proxy>> start_node_proxy(const ClusterOptions& opt
   proxy::ProxyOptions proxy;
   proxy.node_name = options.node_name;
   proxy.healthz_bind_address = options.proxy_healthz_bind_address;
-  TRY_ASSIGN(proxy.rules.cluster_cidrs, proxy::parse_prefixes(split(options.cluster_cidr), "cluster-cidr"));
-  TRY_ASSIGN(proxy.rules.service_cidrs, proxy::parse_prefixes(split(options.service_cidr), "service-cluster-ip-range"));
+  TRY_ASSIGN(proxy.rules.cluster_cidrs, proxy::parse_prefixes(parts_of(options.cluster_cidr), "cluster-cidr"));
+  TRY_ASSIGN(proxy.rules.service_cidrs,
+             proxy::parse_prefixes(parts_of(options.service_cidr), "service-cluster-ip-range"));
   TRY(proxy::parse_nodeport_addresses(options.nodeport_addresses, proxy.rules));
   return proxy::Proxy::start(std::move(proxy), {informers, clock, nullptr, nullptr});
 }

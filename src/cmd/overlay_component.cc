@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "client/informer_factory.h"
 #include "client/kubeconfig.h"
+#include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
 #include "cmd/stop_signals.h"
@@ -101,10 +102,7 @@ std::vector<std::string> with_environment(const std::vector<std::string>& words)
 Result<std::shared_ptr<client::RawClient>> connect(const FlanneldOptions& options) {
   client::ClientConfig config;
   if (!options.kubeconfig.empty() || options.kube_api_url.empty()) {
-    std::vector<std::string> paths = client::kubeconfig_paths();
-    if (!options.kubeconfig.empty()) paths = {options.kubeconfig};
-    TRY_ASSIGN(const client::Kubeconfig kubeconfig, client::load_kubeconfig(paths));
-    TRY_ASSIGN(config, client::client_config(kubeconfig));
+    TRY_ASSIGN(config, given_client_config(options.kubeconfig));
   }
   if (!options.kube_api_url.empty()) config.transport.base_url = options.kube_api_url;
   TRY_ASSIGN(auto transport, client::connect(std::move(config)));

@@ -5,7 +5,7 @@
 #include "api/types/corev1.h"
 #include "base/flags.h"
 #include "client/client.h"
-#include "client/kubeconfig.h"
+#include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
 #include "join/bootstrap_token.h"
@@ -36,14 +36,11 @@ struct TokenOptions {
 
 /// As --kubeconfig says; else as the administrator of this machine's own cluster; else as kubectl would.
 Result<client::Client> connect(const TokenOptions& options) {
-  std::vector<std::string> paths = client::kubeconfig_paths();
+  std::string file = options.kubeconfig;
   const std::string own = options.data_dir + "/admin.kubeconfig";
-  if (linux::exists(own)) paths = {own};
-  if (!options.kubeconfig.empty()) paths = {options.kubeconfig};
-  TRY_ASSIGN(const client::Kubeconfig kubeconfig, client::load_kubeconfig(paths));
-  TRY_ASSIGN(client::ClientConfig config, client::client_config(kubeconfig));
-  TRY_ASSIGN(auto transport, client::connect(std::move(config)));
-  return client::Client(std::make_shared<client::RawClient>(std::move(transport), "trireme-token"));
+  if (file.empty() && linux::exists(own)) file = own;
+  TRY_ASSIGN(auto raw, connect_by_kubeconfig(file, "trireme-token"));
+  return client::Client(std::move(raw));
 }
 
 Status create(const TokenOptions& options, const std::vector<std::string>& arguments) {
