@@ -16,6 +16,7 @@ namespace trireme::proxy {
 namespace {
 
 using test::Answerer;
+using test::nft_list;
 using test::Peer;
 using test::UdpClient;
 using test::Wires;
@@ -26,12 +27,6 @@ using testing::make_slice;
 using ::testing::Not;
 using testing::set_load_balancer;
 using testing::TestEndpoint;
-
-std::string nft_list() {
-  auto out = linux::run_program({"nft", "list", "ruleset"});
-  EXPECT_TRUE(out.ok()) << out.status().to_string();
-  return out.ok() ? *out : std::string();
-}
 
 class ProxyRootTest : public ::testing::Test {
  protected:

@@ -256,4 +256,10 @@ std::string Wires::connect(const Peer* from, const std::string& address, int por
   return answer;
 }
 
+std::string nft_list() {
+  auto out = linux::run_program({"nft", "list", "ruleset"});
+  if (!out.ok()) fail(out.status().message());
+  return std::move(*out);
+}
+
 }  // namespace trireme::test

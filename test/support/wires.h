@@ -79,4 +79,7 @@ class Wires {
   std::vector<std::unique_ptr<Peer>> pods_;
 };
 
+/// All rules of this thread's namespace as `nft list ruleset` prints them; ends the test where that fails.
+std::string nft_list();
+
 }  // namespace trireme::test

@@ -21,18 +21,13 @@ namespace trireme::proxy {
 namespace {
 
 using test::Answerer;
+using test::nft_list;
 using test::Peer;
 using test::Wires;
 using ::testing::HasSubstr;
 using testing::make_service;
 using testing::make_slice;
 using testing::TestEndpoint;
-
-std::string nft_list() {
-  auto out = linux::run_program({"nft", "list", "ruleset"});
-  EXPECT_TRUE(out.ok()) << out.status().to_string();
-  return out.ok() ? *out : std::string();
-}
 
 class ProxyProcessRootTest : public ::testing::Test {
  protected:
