@@ -7,10 +7,10 @@
 #include <array>
 #include <filesystem>
 
+#include "base/ip_address.h"
 #include "base/text.h"
 #include "cmd/node_network.h"
 #include "controllers/servicelb/balancer_addresses.h"
-#include "linux/ip_address.h"
 #include "linux/own_addresses.h"
 #include "linux/route.h"
 
@@ -33,7 +33,7 @@ Status check_port(std::string_view flag, int port) {
 Status check_addresses(const std::vector<std::string>& addresses) {
   int families[2] = {0, 0};
   for (const std::string& text : addresses) {
-    const auto address = linux::IpAddress::parse(text);
+    const auto address = IpAddress::parse(text);
     if (!address) return Status::bad_request(fmt::format("flag --node-ip: \"{}\" is no address", text));
     if (++families[address->is_ipv6() ? 1 : 0] > 1) {
       return Status::bad_request("flag --node-ip: one address of each family at most");
@@ -46,7 +46,7 @@ Status check_addresses(const std::vector<std::string>& addresses) {
 Status check_pod_ranges(ClusterOptions& options) {
   int families[2] = {0, 0};
   for (const std::string_view text : split_list(options.cluster_cidr)) {
-    const auto range = linux::IpPrefix::parse(text);
+    const auto range = IpPrefix::parse(text);
     if (!range || range->masked() != *range || range->length < 8 || range->length > range->address.bits() - 2) {
       return Status::bad_request(fmt::format("\"{}\" is no network such as 10.244.0.0/16", text));
     }
@@ -152,7 +152,7 @@ Status complete(ClusterOptions& options) {
   TRY(check_pod_ranges(options));
   TRY(first_address(options.service_cidr).status());
   for (const std::string& address : options.dns_addresses()) {
-    if (!linux::IpAddress::parse(address)) {
+    if (!IpAddress::parse(address)) {
       return Status::bad_request(fmt::format("flag --cluster-dns: \"{}\" is no address", address));
     }
   }
@@ -175,9 +175,9 @@ std::vector<std::string> service_ranges(const std::string& cidrs) {
 
 Result<std::string> first_address(const std::string& cidrs) {
   const std::vector<std::string> ranges = service_ranges(cidrs);
-  std::vector<linux::IpPrefix> networks;
+  std::vector<IpPrefix> networks;
   for (const std::string& each : ranges) {
-    const auto range = linux::IpPrefix::parse(each);
+    const auto range = IpPrefix::parse(each);
     if (!range || range->masked() != *range || range->length < 8 || range->length > range->address.bits() - 2) {
       return Status::bad_request(fmt::format("\"{}\" is no network such as 10.96.0.0/16", each));
     }
@@ -196,16 +196,16 @@ std::vector<std::string> ClusterOptions::dns_addresses() const {
   constexpr uint64_t kTenth = 10;
   std::vector<std::string> addresses;
   for (const std::string_view cidr : split_list(service_cidr)) {
-    const auto network = linux::IpPrefix::parse(cidr);
+    const auto network = IpPrefix::parse(cidr);
     if (network) addresses.push_back(network->masked().address.plus(kTenth).to_string());
   }
   return addresses;
 }
 
 bool in_networks(const std::string& cidrs, const std::string& address) {
-  const auto one = linux::IpAddress::parse(address);
+  const auto one = IpAddress::parse(address);
   return one && std::ranges::any_of(split_list(cidrs), [&](std::string_view cidr) {
-           const auto network = linux::IpPrefix::parse(cidr);
+           const auto network = IpPrefix::parse(cidr);
            return network && network->contains(*one);
          });
 }

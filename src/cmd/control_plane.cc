@@ -23,6 +23,7 @@
 #include "apiserver/authz/node.h"
 #include "apiserver/authz/rbac.h"
 #include "apiserver/legacy/handler.h"
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/cluster_options.h"
@@ -295,10 +296,7 @@ Status ensure_server_certificate(const ClusterOptions& options, Pki& pki) {
                                        "kubernetes.default.svc.cluster.local", "localhost", options.node_name},
                          .ip_addresses = {"127.0.0.1", "::1", service_address}};
   const auto add = [&](const std::string& name) {
-    in6_addr address{};
-    const bool is_address =
-        ::inet_pton(AF_INET, name.c_str(), &address) == 1 || ::inet_pton(AF_INET6, name.c_str(), &address) == 1;
-    auto& names = is_address ? identity.ip_addresses : identity.dns_names;
+    auto& names = IpAddress::parse(name) ? identity.ip_addresses : identity.dns_names;
     if (std::ranges::find(names, name) == names.end()) names.push_back(name);
   };
   add(options.advertise_address);

@@ -25,12 +25,12 @@ constexpr auto kServiceRetry = std::chrono::milliseconds(50);
 std::string record_file(const std::string& folder) { return folder + "/addresses"; }
 
 Result<linux::Address> loopback_address(linux::Netlink& netlink, const std::string& text) {
-  const auto parsed = linux::IpAddress::parse(text);
+  const auto parsed = IpAddress::parse(text);
   if (!parsed) return Status::bad_request(fmt::format("\"{}\" is no address", text));
   TRY_ASSIGN(const linux::Link link, netlink.link(kLoopback));
   linux::Address address;
   address.link = link.index;
-  address.prefix = linux::IpPrefix::host(*parsed);
+  address.prefix = IpPrefix::host(*parsed);
   // No duplicate can be on the loopback interface: an IPv6 address counts at once.
   if (parsed->is_ipv6()) address.flags = IFA_F_NODAD;
   return address;

@@ -41,7 +41,7 @@ Result<NetworkConfig> network_config(const ClusterOptions& options) {
   NetworkConfig config;
   config.enable_ipv4 = false;
   for (const std::string_view range : split_list(options.cluster_cidr)) {
-    const auto network = overlay::IpPrefix::parse(range);
+    const auto network = IpPrefix::parse(range);
     if (!network) return Status::bad_request(fmt::format("\"{}\" is no network such as 10.244.0.0/16", range));
     const bool ipv6 = network->address.is_ipv6();
     (ipv6 ? config.enable_ipv6 : config.enable_ipv4) = true;

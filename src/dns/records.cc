@@ -1,8 +1,8 @@
 #include "dns/records.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
+
+#include "base/ip_address.h"
 
 namespace trireme::dns {
 namespace {
@@ -36,18 +36,13 @@ Port make_port(std::string_view name, std::string_view protocol, int32_t number)
 }  // namespace
 
 std::optional<Address> parse_address(std::string_view text) {
-  Address address;
-  const std::string terminated(text);
-  if (::inet_pton(AF_INET, terminated.c_str(), address.bytes.data()) == 1) return address;
-  if (::inet_pton(AF_INET6, terminated.c_str(), address.bytes.data()) != 1) return std::nullopt;
-  address.v6 = true;
-  return address;
+  const auto parsed = IpAddress::parse(text);
+  if (!parsed) return std::nullopt;
+  return Address{.bytes = parsed->bytes, .v6 = parsed->is_ipv6()};
 }
 
 std::string to_text(const Address& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  ::inet_ntop(address.v6 ? AF_INET6 : AF_INET, address.bytes.data(), text.data(), text.size());
-  return text.data();
+  return IpAddress::from_bytes(address.bytes.data(), address.v6 ? 16 : 4).to_string();
 }
 
 ServiceRecords& Records::at(const std::string& ns, const std::string& name) {

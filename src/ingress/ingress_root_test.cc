@@ -84,7 +84,7 @@ class IngressRootTest : public testing::Test {
       ASSERT_TRUE(netlink.ok());
       const int lo = netlink->link("lo")->index;
       ASSERT_TRUE(netlink->set_up(lo, true).ok());
-      ASSERT_TRUE(netlink->add_address({lo, *linux::IpPrefix::parse(std::string(kBackendAddress) + "/32")}).ok());
+      ASSERT_TRUE(netlink->add_address({lo, *IpPrefix::parse(std::string(kBackendAddress) + "/32")}).ok());
       apiserver::Options options;
       options.store = store::memory_store(real_clock());
       options.clock = real_clock();

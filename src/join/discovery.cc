@@ -1,6 +1,5 @@
 #include "join/discovery.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "api/codec.h"
 #include "api/value.h"
 #include "base/duration.h"
+#include "base/ip_address.h"
 #include "base/version.h"
 #include "client/kubeconfig.h"
 #include "net/x509.h"
@@ -27,8 +27,8 @@ constexpr Duration kSignatureWait = std::chrono::milliseconds(100);
 constexpr Duration kHarmlessDifference = std::chrono::minutes(4);
 
 bool is_ipv6(const std::string& text) {
-  in6_addr address{};
-  return ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
+  const auto address = IpAddress::parse(text);
+  return address && address->is_ipv6();
 }
 
 Status unreachable(const std::string& url, const Status& why) {

@@ -7,8 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ip_address.h"
 #include "base/result.h"
-#include "linux/ip_address.h"
+#include "linux/mac_address.h"
 
 struct mnl_socket;
 struct nlmsghdr;

@@ -4,13 +4,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/ip_address.h"
 #include "base/result.h"
-#include "linux/ip_address.h"
 
 namespace trireme::overlay {
-
-using linux::IpAddress;
-using linux::IpPrefix;
 
 enum class Backend : uint8_t { kVxlan, kHostGw };
 std::string_view to_string(Backend backend);

@@ -7,6 +7,7 @@
 
 #include "api/types/corev1.h"
 #include "base/result.h"
+#include "linux/mac_address.h"
 #include "overlay/config.h"
 
 namespace trireme::overlay {

@@ -29,14 +29,9 @@ size_t AddressHash::operator()(const Address& address) const {
 }
 
 std::optional<AddressRange> AddressRange::parse_cidr(std::string_view cidr) {
-  const auto prefix = linux::IpPrefix::parse(cidr);
+  const auto prefix = IpPrefix::parse(cidr);
   if (!prefix) return std::nullopt;
-  AddressRange range{prefix->masked().address, prefix->address};
-  for (size_t i = 0; i < range.last.size(); ++i) {
-    const size_t fixed = std::min<size_t>(prefix->length - std::min<size_t>(prefix->length, i * 8), 8);
-    range.last.bytes[i] |= static_cast<uint8_t>(0xffU >> fixed);
-  }
-  return range;
+  return AddressRange{prefix->masked().address, prefix->last()};
 }
 
 AddressRange AddressRange::all(Family family) {

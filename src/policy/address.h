@@ -6,11 +6,11 @@
 #include <string_view>
 #include <vector>
 
-#include "linux/ip_address.h"
+#include "base/ip_address.h"
 
 namespace trireme::policy {
 
-using Address = linux::IpAddress;
+using Address = IpAddress;
 
 enum class Family : uint8_t { kIpv4, kIpv6 };
 

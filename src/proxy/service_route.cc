@@ -19,7 +19,7 @@ Status add_service_routes(const std::vector<Prefix>& service_cidrs) {
   for (const Prefix& prefix : service_cidrs) {
     if (is_ip6(prefix.address)) continue;
     linux::Route route;
-    route.destination = {linux::IpAddress::from_bytes(prefix.address.data(), prefix.address.size()),
+    route.destination = {IpAddress::from_bytes(prefix.address.data(), prefix.address.size()),
                          static_cast<uint8_t>(prefix.length)};
     route.link = loopback.index;
     route.protocol = kServiceRoute;

@@ -25,8 +25,6 @@
 namespace trireme {
 namespace {
 
-using linux::IpAddress;
-using linux::IpPrefix;
 using linux::Netlink;
 using Clock = std::chrono::steady_clock;
 

@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+
+#include "base/ip_address.h"
 
 namespace trireme::controllers {
 namespace {
@@ -29,20 +30,10 @@ void set_bit(std::array<uint8_t, 16>& address, int index, bool value) {
 
 /// With the bits behind the prefix cleared.
 std::optional<Range> parse(std::string_view cidr) {
-  const size_t slash = cidr.find('/');
-  if (slash == std::string_view::npos) return std::nullopt;
-  const std::string address(cidr.substr(0, slash));
-  const std::string_view bits = cidr.substr(slash + 1);
-  Range range;
-  range.ipv6 = address.find(':') != std::string::npos;
-  if (inet_pton(range.ipv6 ? AF_INET6 : AF_INET, address.c_str(), range.address.data()) != 1) return std::nullopt;
-  const auto [end, error] = std::from_chars(bits.data(), bits.data() + bits.size(), range.prefix);
-  const int width = range.ipv6 ? 128 : 32;
-  if (error != std::errc() || end != bits.data() + bits.size() || range.prefix < 0 || range.prefix > width) {
-    return std::nullopt;
-  }
-  for (int i = range.prefix; i < width; ++i) set_bit(range.address, i, false);
-  return range;
+  const auto prefix = IpPrefix::parse(cidr);
+  if (!prefix) return std::nullopt;
+  const IpAddress network = prefix->masked().address;
+  return Range{.ipv6 = network.is_ipv6(), .address = network.bytes, .prefix = prefix->length};
 }
 
 }  // namespace

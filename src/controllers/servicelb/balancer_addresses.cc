@@ -1,13 +1,12 @@
 #include "controllers/servicelb/balancer_addresses.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <optional>
 #include <set>
+
+#include "base/ip_address.h"
 
 namespace trireme::controllers {
 namespace {
@@ -17,19 +16,16 @@ using api::corev1::Service;
 
 constexpr std::string_view kExcluded = "node.kubernetes.io/exclude-from-external-load-balancers";
 
+std::string bytes_of(const IpAddress& address) {
+  return {reinterpret_cast<const char*>(address.bytes.data()), address.size()};
+}
 std::optional<std::string> bytes_of(std::string_view text) {
-  std::string terminated(text);
-  std::array<char, 16> bytes{};
-  if (::inet_pton(AF_INET, terminated.c_str(), bytes.data()) == 1) return std::string(bytes.data(), 4);
-  if (::inet_pton(AF_INET6, terminated.c_str(), bytes.data()) == 1) return std::string(bytes.data(), 16);
-  return std::nullopt;
+  const auto address = IpAddress::parse(text);
+  if (!address) return std::nullopt;
+  return bytes_of(*address);
 }
 
-std::string text_of(const std::string& bytes) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  ::inet_ntop(bytes.size() == 4 ? AF_INET : AF_INET6, bytes.data(), text.data(), text.size());
-  return text.data();
-}
+std::string text_of(const std::string& bytes) { return IpAddress::from_bytes(bytes.data(), bytes.size()).to_string(); }
 
 /// One further (or, with -1, back); false behind the family's last.
 bool step(std::string& address, int by) {
@@ -48,20 +44,10 @@ std::optional<AddressRange> parse_range(std::string_view text) {
     if (!first || !last || first->size() != last->size() || *last < *first) return std::nullopt;
     return AddressRange{*first, *last};
   }
-  size_t slash = text.find('/');
-  if (slash == std::string_view::npos) return std::nullopt;
-  auto address = bytes_of(text.substr(0, slash));
-  unsigned length = 0;
-  const char* end = text.data() + text.size();
-  auto [rest, error] = std::from_chars(text.data() + slash + 1, end, length);
-  if (!address || error != std::errc() || rest != end || length > address->size() * 8) return std::nullopt;
-  AddressRange range{*address, *address};
-  for (unsigned bit = length; bit < address->size() * 8; ++bit) {
-    const auto mask = static_cast<unsigned char>(0x80U >> bit % 8);
-    range.first[bit / 8] = static_cast<char>(range.first[bit / 8] & ~mask);
-    range.last[bit / 8] = static_cast<char>(range.last[bit / 8] | mask);
-  }
-  if (address->size() == 4 && length < 31) {
+  const auto network = IpPrefix::parse(text);
+  if (!network) return std::nullopt;
+  AddressRange range{bytes_of(network->masked().address), bytes_of(network->last())};
+  if (!network->address.is_ipv6() && network->length < 31) {
     step(range.first, 1);
     step(range.last, -1);
   }

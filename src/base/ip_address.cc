@@ -1,13 +1,12 @@
-#include "linux/ip_address.h"
+#include "base/ip_address.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cstring>
-#include <random>
 
-namespace trireme::linux {
+namespace trireme {
 namespace {
 
 /// The byte of a mask of `length` bits at `index`.
@@ -87,6 +86,12 @@ IpPrefix IpPrefix::masked() const {
   return result;
 }
 
+IpAddress IpPrefix::last() const {
+  IpAddress result = address;
+  for (size_t i = 0; i < result.size(); ++i) result.bytes[i] |= static_cast<uint8_t>(~mask_byte(length, i));
+  return result;
+}
+
 bool IpPrefix::contains(const IpAddress& other) const {
   return !empty() && other.family == address.family && IpPrefix{other, length}.masked().address == masked().address;
 }
@@ -99,25 +104,4 @@ IpPrefix IpPrefix::next() const {
 
 std::string IpPrefix::to_string() const { return empty() ? "" : fmt::format("{}/{}", address.to_string(), length); }
 
-std::optional<MacAddress> MacAddress::parse(std::string_view text) {
-  MacAddress result;
-  if (text.size() != 17) return std::nullopt;
-  for (size_t i = 0; i < 6; ++i) {
-    const char* begin = text.data() + i * 3;
-    const auto [rest, error] = std::from_chars(begin, begin + 2, result.bytes[i], 16);
-    if (error != std::errc() || rest != begin + 2 || (i < 5 && *rest != ':')) return std::nullopt;
-  }
-  return result;
-}
-
-MacAddress MacAddress::random() {
-  std::random_device device;
-  MacAddress result;
-  for (uint8_t& byte : result.bytes) byte = static_cast<uint8_t>(device());
-  result.bytes[0] = static_cast<uint8_t>((result.bytes[0] & 0xfe) | 0x02);
-  return result;
-}
-
-std::string MacAddress::to_string() const { return fmt::format("{:02x}", fmt::join(bytes, ":")); }
-
-}  // namespace trireme::linux
+}  // namespace trireme

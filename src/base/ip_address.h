@@ -7,8 +7,7 @@
 #include <string>
 #include <string_view>
 
-/// Addresses and networks as values. Pure; nothing here asks the kernel.
-namespace trireme::linux {
+namespace trireme {
 
 /// An IPv4 or IPv6 address, or none. Orders by family, then as the network does.
 struct IpAddress {
@@ -46,6 +45,8 @@ struct IpPrefix {
   bool empty() const { return address.empty(); }
   /// With the bits behind the prefix cleared: the network.
   IpPrefix masked() const;
+  /// The network's last address: all bits behind the prefix set.
+  IpAddress last() const;
   bool contains(const IpAddress& other) const;
   bool contains(const IpPrefix& other) const { return other.length >= length && contains(other.address); }
   bool overlaps(const IpPrefix& other) const { return contains(other) || other.contains(*this); }
@@ -56,19 +57,4 @@ struct IpPrefix {
   auto operator<=>(const IpPrefix&) const = default;
 };
 
-/// An Ethernet address.
-struct MacAddress {
-  std::array<uint8_t, 6> bytes{};
-
-  /// "0a:58:0a:f4:00:01", in either case.
-  static std::optional<MacAddress> parse(std::string_view text);
-  /// Random, unicast and locally administered.
-  static MacAddress random();
-
-  bool empty() const { return *this == MacAddress(); }
-  std::string to_string() const;
-
-  auto operator<=>(const MacAddress&) const = default;
-};
-
-}  // namespace trireme::linux
+}  // namespace trireme
