@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/codec.h"
+#include "api/custom_resource.h"
 #include "api/types/autoscalingv1.h"
 #include "api/types/autoscalingv2.h"
 #include "api/types/corev1.h"
@@ -448,6 +449,13 @@ Result<Object> convert(const Object& object, const TypeInfo& target) {
   if (const auto* scaler = object.as<v1::HorizontalPodAutoscaler>();
       scaler && &target == &type_info<v2::HorizontalPodAutoscaler>())
     return Object::of(to_v2(*scaler));
+  // The versions of a custom kind differ in their names only, unless it brings a converter of its own.
+  if (const CustomResource* custom = as_custom(object);
+      custom != nullptr && is_custom(target) && object.type().kind == target.kind) {
+    Object converted(target);
+    *as_custom(converted) = *custom;
+    return converted;
+  }
   return Status::internal(fmt::format("no conversion from {} to {}", object.type().schema_name, target.schema_name));
 }
 

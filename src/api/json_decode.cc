@@ -11,6 +11,7 @@
 #include "api/map.h"
 #include "api/raw_json.h"
 #include "api/time.h"
+#include "api/value.h"
 #include "base/base64.h"
 #include "base/quantity.h"
 
@@ -149,6 +150,10 @@ class Reader {
         continue;
       }
       const Found found = find(type, name, target, hint);
+      if (found.field != nullptr && found.field->json_name.empty()) {
+        TRY(member_of_rest(name, value, static_cast<RawJson*>(found.member)->text, here));
+        continue;
+      }
       if (found.field == nullptr) {
         if (notes_ != nullptr && notes_->unknown.size() < kMaxNotes) {
           notes_->unknown.push_back("unknown field \"" + here.to_string(true) + "\"");
@@ -184,6 +189,7 @@ class Reader {
     size_t base = count;
     for (const FieldInfo& field : type.fields) {
       if (!field.json_name.empty()) continue;
+      if (field.kind == FieldKind::kRawJson) return {&field, static_cast<char*>(object) + field.offset, base};
       size_t inner_hint = 0;
       Found found = find(*field.type, name, static_cast<char*>(object) + field.offset, inner_hint);
       found.index += base;
@@ -482,6 +488,28 @@ class Reader {
     return {};
   }
 
+  /// A member of a custom kind's object, added to the raw object that holds all but the metadata.
+  Status member_of_rest(std::string_view name, ondemand::value& value, std::string& rest, const Path& path) {
+    if (notes_ != nullptr) {
+      if (std::ranges::find(rest_names_, name) != rest_names_.end() && notes_->duplicate.size() < kMaxNotes) {
+        notes_->duplicate.push_back("duplicate field \"" + path.to_string(true) + "\"");
+      }
+      rest_names_.emplace_back(name);
+    }
+    std::string text;
+    TRY(raw(value, text));
+    if (rest.empty()) {
+      rest = '{';
+    } else {
+      rest.back() = ',';
+    }
+    append_json_string(name, rest);
+    rest += ':';
+    rest += text;
+    rest += '}';
+    return {};
+  }
+
   /// Unused values must be well-formed all the same.
   Status skip(ondemand::value& value) {
     std::string_view text;
@@ -492,6 +520,7 @@ class Reader {
 
   Scratch& scratch_;
   DecodeNotes* notes_;
+  std::vector<std::string> rest_names_;
 };
 
 Status parse_document(const TypeInfo& type, std::string_view json, void* object, DecodeNotes* notes) {

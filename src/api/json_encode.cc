@@ -49,7 +49,9 @@ class Writer {
   void fields(const TypeInfo& type, const void* object, bool& first) {
     for (const FieldInfo& field : type.fields) {
       const void* const member = static_cast<const char*>(object) + field.offset;
-      if (field.json_name.empty()) {
+      if (field.json_name.empty() && field.kind == FieldKind::kRawJson) {
+        members(as<RawJson>(member).text, first);
+      } else if (field.json_name.empty()) {
         fields(*field.type, member, first);
       } else if (!field.omit_empty || !is_empty(field, member)) {
         key(field.json_name, first);
@@ -190,6 +192,14 @@ class Writer {
       if (field.shape != FieldShape::kPointer) return this->field(field, member(field));
     }
     null();
+  }
+
+  /// The members of a raw object, without its braces: what a custom kind has besides its metadata.
+  void members(std::string_view object, bool& first) {
+    if (object.size() <= 2) return;
+    if (!first) out_.push_back(',');
+    first = false;
+    raw(object.substr(1, object.size() - 2));
   }
 
   /// Raw text is valid JSON already (decoders see to it); only the HTML characters in its strings are escaped.

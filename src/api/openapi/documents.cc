@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 
+#include "api/custom_resource.h"
+#include "api/openapi/custom.h"
 #include "api/openapi/gnostic.h"
 #include "api/openapi/openapi.h"
 #include "api/openapi/paths.h"
@@ -23,6 +26,13 @@ bool in(const ResourceInfo& resource, std::string_view group, std::string_view v
   return resource.group == group && resource.version == version;
 }
 
+/// Calls `use` with every resource, built-in ones first.
+template <typename Use>
+void each_resource(CustomSchemas custom, Use use) {
+  for (const ResourceInfo& resource : resources()) use(resource);
+  for (const CustomSchema& each : custom) use(*each.resource);
+}
+
 void add_schemas(const ResourceInfo& resource, SchemaSet& schemas) {
   schemas.add(*resource.type);
   if (resource.list_type != nullptr) schemas.add(*resource.list_type);
@@ -37,12 +47,13 @@ void add_common_schemas(SchemaSet& schemas) {
   schemas.add(type_info<metav1::APIGroup>());
 }
 
-SchemaSet all_schemas() {
+SchemaSet all_schemas(CustomSchemas custom) {
   SchemaSet schemas;
   add_common_schemas(schemas);
   schemas.add(type_info<metav1::APIGroupList>());
   schemas.add(type_info<metav1::APIVersions>());
   for (const ResourceInfo& resource : resources()) add_schemas(resource, schemas);
+  for (const CustomSchema& each : custom) add_custom_schemas(each, Dialect::kV2, schemas);
   return schemas;
 }
 
@@ -56,7 +67,7 @@ void write_info(JsonWriter& json, std::string_view server_version) {
 
 }  // namespace
 
-std::string openapi_v2_json(std::string_view server_version) {
+std::string openapi_v2_json(std::string_view server_version, CustomSchemas custom) {
   std::string out;
   JsonWriter json(out);
   json.begin_object();
@@ -64,14 +75,14 @@ std::string openapi_v2_json(std::string_view server_version) {
   write_info(json, server_version);
   json.key("paths");
   json.begin_object();
-  for (const ResourceInfo& resource : resources()) {
+  each_resource(custom, [&](const ResourceInfo& resource) {
     each_path(resource, Dialect::kV2,
               [&](const std::string& path, const std::string& item) { json.raw_member(path, item); });
-  }
+  });
   json.end_object();
   json.key("definitions");
   json.begin_object();
-  const SchemaSet schemas = all_schemas();
+  const SchemaSet schemas = all_schemas(custom);
   for (std::string_view name : schemas.names()) {
     json.key(name);
     schemas.append(name, Dialect::kV2, out);
@@ -86,7 +97,7 @@ std::string openapi_v2_json(std::string_view server_version) {
   return out;
 }
 
-std::string openapi_v2_proto(std::string_view server_version) {
+std::string openapi_v2_proto(std::string_view server_version, CustomSchemas custom) {
   // Each part is written as JSON and translated by itself, so that only the result grows.
   auto translate = [](const std::string& part, std::string (*to_proto)(const Value&)) {
     auto value = parse_value(part);
@@ -100,16 +111,16 @@ std::string openapi_v2_proto(std::string_view server_version) {
   append_proto_field(2, info, out);
   {
     std::string paths;
-    for (const ResourceInfo& resource : resources()) {
+    each_resource(custom, [&](const ResourceInfo& resource) {
       each_path(resource, Dialect::kV2, [&](const std::string& path, const std::string& item) {
         append_proto_named(2, path, translate(item, gnostic_path_item), paths);
       });
-    }
+    });
     append_proto_field(8, paths, out);
   }
   {
     std::string definitions;
-    const SchemaSet schemas = all_schemas();
+    const SchemaSet schemas = all_schemas(custom);
     for (std::string_view name : schemas.names()) {
       std::string schema;
       schemas.append(name, Dialect::kV2, schema);
@@ -134,17 +145,20 @@ std::string openapi_v2_proto(std::string_view server_version) {
   return out;
 }
 
-std::vector<OpenApiGroupVersion> openapi_v3_group_versions() {
+std::vector<OpenApiGroupVersion> openapi_v3_group_versions(CustomSchemas custom) {
   std::vector<OpenApiGroupVersion> found;
-  for (const ResourceInfo& resource : resources()) {
-    if (!found.empty() && in(resource, found.back().group, found.back().version)) continue;
+  each_resource(custom, [&](const ResourceInfo& resource) {
+    const bool known = std::ranges::any_of(
+        found, [&](const OpenApiGroupVersion& each) { return in(resource, each.group, each.version); });
+    if (known) return;
     found.push_back({(resource.group.empty() ? "api/" : "apis/" + resource.group + "/") + resource.version,
                      resource.group, resource.version});
-  }
+  });
   return found;
 }
 
-std::string openapi_v3(std::string_view group, std::string_view version, std::string_view server_version) {
+std::string openapi_v3(std::string_view group, std::string_view version, std::string_view server_version,
+                       CustomSchemas custom) {
   std::string out;
   JsonWriter json(out);
   SchemaSet schemas;
@@ -154,12 +168,15 @@ std::string openapi_v3(std::string_view group, std::string_view version, std::st
   json.key("paths");
   json.begin_object();
   bool served = false;
-  for (const ResourceInfo& resource : resources()) {
-    if (!in(resource, group, version)) continue;
+  each_resource(custom, [&](const ResourceInfo& resource) {
+    if (!in(resource, group, version)) return;
     served = true;
-    add_schemas(resource, schemas);
+    if (!is_custom(*resource.type)) add_schemas(resource, schemas);
     each_path(resource, Dialect::kV3,
               [&](const std::string& path, const std::string& item) { json.raw_member(path, item); });
+  });
+  for (const CustomSchema& each : custom) {
+    if (in(*each.resource, group, version)) add_custom_schemas(each, Dialect::kV3, schemas);
   }
   if (!served) return "";
   json.end_object();
@@ -190,14 +207,14 @@ std::string openapi_hash(std::string_view document) {
   return fmt::format("{:016X}", hash);
 }
 
-std::string openapi_v3_index(std::string_view server_version) {
+std::string openapi_v3_index(std::string_view server_version, CustomSchemas custom) {
   std::string out;
   JsonWriter json(out);
   json.begin_object();
   json.key("paths");
   json.begin_object();
-  for (const OpenApiGroupVersion& one : openapi_v3_group_versions()) {
-    std::string hash = openapi_hash(openapi_v3(one.group, one.version, server_version));
+  for (const OpenApiGroupVersion& one : openapi_v3_group_versions(custom)) {
+    std::string hash = openapi_hash(openapi_v3(one.group, one.version, server_version, custom));
     json.key(one.path);
     json.begin_object();
     json.member("serverRelativeURL", fmt::format("/openapi/v3/{}?hash={}", one.path, hash));

@@ -328,6 +328,8 @@ void SchemaSet::add(const TypeInfo& type) {
   add_references(type);
 }
 
+void SchemaSet::add_text(std::string_view name, std::string json) { texts_.emplace(name, std::move(json)); }
+
 void SchemaSet::add_references(const TypeInfo& type) {
   for (const FieldInfo& field : type.fields) {
     if (field.json_name.empty()) {
@@ -344,10 +346,16 @@ std::vector<std::string_view> SchemaSet::names() const {
   std::vector<std::string_view> names;
   names.reserve(schemas_.size());
   for (const auto& [name, type] : schemas_) names.push_back(name);
+  for (const auto& [name, text] : texts_) names.push_back(name);
+  std::ranges::sort(names);
   return names;
 }
 
 void SchemaSet::append(std::string_view name, Dialect dialect, std::string& out) const {
+  if (const auto text = texts_.find(name); text != texts_.end()) {
+    out += text->second;
+    return;
+  }
   const TypeInfo* type = schemas_.at(name);
   SchemaWriter writer(dialect, out);
   if (type != nullptr) {

@@ -17,6 +17,8 @@ std::string schema_reference(std::string_view schema_name, Dialect dialect);
 class SchemaSet {
  public:
   void add(const TypeInfo& type);
+  /// A schema that is written already, as JSON.
+  void add_text(std::string_view name, std::string json);
   /// The names of all schemas, in order.
   std::vector<std::string_view> names() const;
   /// Appends the schema called `name`, which must be in the set.
@@ -27,6 +29,7 @@ class SchemaSet {
 
   /// Null: one of the scalars with a schema of their own (Quantity, Time, …).
   std::map<std::string_view, const TypeInfo*> schemas_;
+  std::map<std::string, std::string, std::less<>> texts_;
 };
 
 }  // namespace trireme::api::openapi

@@ -7,6 +7,8 @@
 
 #include "api/codec.h"
 #include "api/names.h"
+#include "api/structural/check_schema.h"
+#include "api/structural/json_path.h"
 #include "api/types/admissionregistrationv1.h"
 #include "api/types/apiextensionsv1.h"
 #include "api/types/apiregistrationv1.h"
@@ -421,6 +423,52 @@ void check_definition_names(const apiextensionsv1::CustomResourceDefinitionNames
   }
 }
 
+void check_json_path(const std::string& text, bool simple, const Path& at, ErrorList& errors) {
+  if (text.empty()) return errors.required(at);
+  auto path = structural::JsonPath::parse(text);
+  if (!path.ok()) return errors.invalid(at, text, "is an invalid path: " + path.status().message());
+  if (!text.starts_with('.')) return errors.invalid(at, text, "must be a json path starting with .");
+  if (simple && !path->is_simple()) {
+    errors.invalid(at, text, "should be a simple json path of member names only");
+  }
+}
+
+/// The paths into objects that a version names: printed columns, selectable fields, the numbers of the scale.
+void check_version_paths(const apiextensionsv1::CustomResourceDefinitionVersion& version, const Path& at,
+                         ErrorList& errors) {
+  for (size_t i = 0; i < version.additional_printer_columns.size(); ++i) {
+    const auto& column = version.additional_printer_columns[i];
+    const Path path = at.child("additionalPrinterColumns").index(i);
+    if (column.name.empty()) errors.required(path.child("name"));
+    errors.check_enum(path.child("type"), column.type, {"boolean", "date", "integer", "number", "string"});
+    check_json_path(column.json_path, false, path.child("jsonPath"), errors);
+  }
+  constexpr size_t kMaxSelectable = 8;
+  if (version.selectable_fields.size() > kMaxSelectable) {
+    errors.too_many(at.child("selectableFields"), version.selectable_fields.size(), kMaxSelectable);
+  }
+  for (size_t i = 0; i < version.selectable_fields.size(); ++i) {
+    const std::string& text = version.selectable_fields[i].json_path;
+    const Path path = at.child("selectableFields").index(i).child("jsonPath");
+    check_json_path(text, true, path, errors);
+    if (text.starts_with(".metadata")) errors.invalid(path, text, "must not point to fields in metadata");
+  }
+  if (!version.subresources || !version.subresources->scale) return;
+  const auto& scale = *version.subresources->scale;
+  const Path path = at.child("subresources", "scale");
+  auto check = [&](const std::string& text, std::string_view name, std::string_view below) {
+    check_json_path(text, true, path.child(name), errors);
+    if (!text.empty() && !text.starts_with(below)) {
+      errors.invalid(path.child(name), text, fmt::format("should be a json path under {}", below));
+    }
+  };
+  check(scale.spec_replicas_path, "specReplicasPath", ".spec.");
+  check(scale.status_replicas_path, "statusReplicasPath", ".status.");
+  if (scale.label_selector_path && !scale.label_selector_path->empty()) {
+    check_json_path(*scale.label_selector_path, true, path.child("labelSelectorPath"), errors);
+  }
+}
+
 void definition_create(const apiextensionsv1::CustomResourceDefinition& object, ErrorList& errors) {
   const Path at("spec");
   const auto& spec = object.spec;
@@ -456,7 +504,10 @@ void definition_create(const apiextensionsv1::CustomResourceDefinition& object, 
       errors.required(path.child("schema", "openAPIV3Schema"), "schemas are required");
     } else if (version.schema->open_apiv_3_schema->type != "object") {
       errors.required(path.child("schema", "openAPIV3Schema", "type"), "must not be empty at the root");
+    } else {
+      structural::check_schema(*version.schema->open_apiv_3_schema, path.child("schema", "openAPIV3Schema"), errors);
     }
+    check_version_paths(version, path, errors);
   }
   if (storage != 1) {
     errors.invalid(at.child("versions"), BadValue::raw("[]"),

@@ -38,6 +38,10 @@ void ErrorList::invalid(const Path& at, const BadValue& value, std::string_view 
   add("FieldValueInvalid", at, value.text().empty() ? "Invalid value" : "Invalid value: " + value.text(), detail);
 }
 
+void ErrorList::type_invalid(const Path& at, const BadValue& value, std::string_view detail) {
+  add("FieldValueTypeInvalid", at, "Invalid value: " + value.text(), detail);
+}
+
 void ErrorList::invalid_each(const Path& at, const BadValue& value, std::span<const std::string> messages) {
   for (const std::string& message : messages) invalid(at, value, message);
 }

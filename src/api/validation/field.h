@@ -74,6 +74,7 @@ class Supported {
   Supported(std::initializer_list<std::string_view> list) : values_(list.begin(), list.size()) {}  // NOLINT
   template <size_t N>
   Supported(const std::string_view (&list)[N]) : values_(list) {}  // NOLINT: implicit by intent
+  explicit Supported(std::span<const std::string_view> values) : values_(values) {}
   auto begin() const { return values_.begin(); }
   auto end() const { return values_.end(); }
   bool contains(std::string_view value) const;
@@ -87,6 +88,8 @@ class ErrorList {
  public:
   void required(const Path& at, std::string_view detail = {});
   void invalid(const Path& at, const BadValue& value, std::string_view detail);
+  /// `invalid` for a value of a wrong type.
+  void type_invalid(const Path& at, const BadValue& value, std::string_view detail);
   /// One `invalid` for each message.
   void invalid_each(const Path& at, const BadValue& value, std::span<const std::string> messages);
   void not_supported(const Path& at, const BadValue& value, Supported supported);

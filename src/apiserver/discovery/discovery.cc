@@ -81,55 +81,55 @@ apidiscoveryv2::APIResourceDiscovery aggregated_entry(const api::ResourceInfo& i
 
 }  // namespace
 
-Discovery::Discovery(std::string server_address) {
+Discovery::Discovery(std::string server_address, const std::vector<const api::ResourceInfo*>& custom) {
   metav1::ServerAddressByClientCIDR address;
   address.client_cidr = "0.0.0.0/0";
   address.server_address = std::move(server_address);
   core_.versions = {"v1"};
   core_.server_address_by_client_cidrs.push_back(std::move(address));
+  for (const api::ResourceInfo& info : api::resources()) add(info);
+  for (const api::ResourceInfo* info : custom) add(*info);
+}
 
-  for (const api::ResourceInfo& info : api::resources()) {
-    auto known = std::find_if(versions_.begin(), versions_.end(), [&](const Version& each) {
-      return each.group == info.group && each.version == info.version;
-    });
-    bool core = info.group.empty();
-    auto& aggregated = core ? aggregated_core_ : aggregated_groups_;
-    if (known == versions_.end()) {
-      Version version{info.group, info.version, {}};
-      version.resources.group_version = info.api_version();
-      versions_.push_back(std::move(version));
-      known = std::prev(versions_.end());
+namespace {
 
-      if (aggregated.items.empty() || aggregated.items.back().metadata.name != info.group) {
-        aggregated.items.emplace_back();
-        aggregated.items.back().metadata.name = info.group;
-      }
-      aggregated.items.back().versions.emplace_back();
-      aggregated.items.back().versions.back().version = info.version;
-      aggregated.items.back().versions.back().freshness = apidiscoveryv2::kDiscoveryFreshnessCurrent;
-      if (!core) {
-        if (groups_.groups.empty() || groups_.groups.back().name != info.group) {
-          groups_.groups.emplace_back();
-          groups_.groups.back().name = info.group;
-        }
-        metav1::GroupVersionForDiscovery served;
-        served.group_version = info.api_version();
-        served.version = info.version;
-        metav1::APIGroup& group = groups_.groups.back();
-        if (group.versions.empty()) group.preferred_version = served;
-        group.versions.push_back(std::move(served));
-      }
-    }
-    std::vector<Subresource> subresources = subresources_of(info);
-    known->resources.resources.push_back(entry_of(info));
-    for (const Subresource& sub : subresources) known->resources.resources.push_back(entry_of(info, sub));
-    for (auto& group : aggregated.items) {
-      if (group.metadata.name != info.group) continue;
-      for (auto& version : group.versions) {
-        if (version.version == info.version) version.resources.push_back(aggregated_entry(info, subresources));
-      }
-    }
+/// The last element that `matches`, or a new one. (What belongs together mostly comes in a row.)
+template <typename T, typename Matches>
+T& last_or_new(std::vector<T>& list, Matches matches) {
+  const auto found = std::find_if(list.rbegin(), list.rend(), matches);
+  return found != list.rend() ? *found : list.emplace_back();
+}
+
+}  // namespace
+
+void Discovery::add(const api::ResourceInfo& info) {
+  const std::vector<Subresource> subresources = subresources_of(info);
+  Version& plain = last_or_new(
+      versions_, [&](const Version& each) { return each.group == info.group && each.version == info.version; });
+  if (plain.version.empty()) {
+    plain.group = info.group;
+    plain.version = info.version;
+    plain.resources.group_version = info.api_version();
   }
+  plain.resources.resources.push_back(entry_of(info));
+  for (const Subresource& sub : subresources) plain.resources.resources.push_back(entry_of(info, sub));
+
+  auto& document = info.group.empty() ? aggregated_core_ : aggregated_groups_;
+  auto& aggregated = last_or_new(document.items, [&](const auto& each) { return each.metadata.name == info.group; });
+  aggregated.metadata.name = info.group;
+  auto& version = last_or_new(aggregated.versions, [&](const auto& each) { return each.version == info.version; });
+  version.version = info.version;
+  version.freshness = apidiscoveryv2::kDiscoveryFreshnessCurrent;
+  version.resources.push_back(aggregated_entry(info, subresources));
+
+  if (info.group.empty()) return;
+  metav1::APIGroup& group = last_or_new(groups_.groups, [&](const auto& each) { return each.name == info.group; });
+  group.name = info.group;
+  metav1::GroupVersionForDiscovery& served =
+      last_or_new(group.versions, [&](const auto& each) { return each.version == info.version; });
+  served.group_version = info.api_version();
+  served.version = info.version;
+  group.preferred_version = group.versions.front();
 }
 
 void Discovery::serve_aggregated(RequestContext& context, const apidiscoveryv2::APIGroupDiscoveryList& document,

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/scheme.h"
 #include "api/types/apidiscoveryv2.h"
 #include "api/types/metav1.h"
 #include "apiserver/http/context.h"
@@ -13,11 +14,12 @@ namespace trireme::apiserver {
 
 /// Which groups, versions and resources there are: /api, /apis and below, plain and aggregated.
 /// https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
-/// The documents are made once; thread-safe afterwards.
+/// Immutable; thread-safe.
 class Discovery {
  public:
-  /// `server_address` is "host:port", for clients of old.
-  explicit Discovery(std::string server_address);
+  /// `server_address` is "host:port", for clients of old. `custom` comes after the built-in resources, in the order of
+  /// groups and of versions in them.
+  explicit Discovery(std::string server_address, const std::vector<const api::ResourceInfo*>& custom = {});
 
   /// Answers `/api`, `/apis`, `/api/v1`, `/apis/GROUP`, `/apis/GROUP/VERSION`; false when the path is none of them.
   bool serve(RequestContext& context) const;
@@ -25,6 +27,8 @@ class Discovery {
   std::vector<std::string> paths() const;
 
  private:
+  void add(const api::ResourceInfo& info);
+
   struct Version {
     std::string group;
     std::string version;

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include "api/codec.h"
+#include "api/custom_resource.h"
 #include "api/scheme.h"
 #include "api/status_convert.h"
 #include "api/types/metav1.h"
 #include "api/value.h"
 #include "api/yaml.h"
+#include "apiserver/extensions/custom_objects.h"
 
 namespace trireme::apiserver {
 
@@ -121,6 +123,11 @@ Result<api::Object> from_json(RequestContext& context, std::string_view json, co
   Status parsed =
       api::parse_json(expected, json, object.data(), validation == FieldValidation::kIgnore ? nullptr : &notes);
   if (!parsed.ok()) return parsed;  // says so itself
+  if (api::CustomResource* custom = api::as_custom(object); custom != nullptr && context.custom) {
+    std::vector<std::string> unknown;
+    extensions::refine(*context.custom, *custom, validation == FieldValidation::kIgnore ? nullptr : &unknown);
+    for (const std::string& path : unknown) notes.unknown.push_back("unknown field \"" + path + "\"");
+  }
   if (notes.unknown.empty() && notes.duplicate.empty()) return object;
   std::vector<std::string> problems = std::move(notes.duplicate);
   for (std::string& unknown : notes.unknown) problems.push_back(std::move(unknown));
@@ -186,6 +193,11 @@ Result<api::Object> decode_body(RequestContext& context, std::string body, const
   if (!unwrapped.ok()) return unrecognized(expected, unwrapped.status().message());
   TypeMeta given{std::string(unwrapped->api_version), std::string(unwrapped->kind)};
   TRY(check_type(given, expected));
+  if (api::is_custom(expected)) {
+    return Status(Reason::kUnsupportedMediaType,
+                  "the body of the request was in an unknown format - accepted media types include: application/json, "
+                  "application/yaml");
+  }
   api::Object object(expected);
   Status parsed = api::parse_proto(expected, unwrapped->raw, object.data());
   if (!parsed.ok()) return unusable(given, expected, parsed.message());

@@ -101,7 +101,9 @@ net::Headers RequestContext::common_headers(std::string_view content_type, net::
   return headers;
 }
 
-void RequestContext::observe(int code) { metrics_->finished(info, code, clock_.monotonic() - started_); }
+void RequestContext::observe(int code) {
+  metrics_->finished(info, custom != nullptr, code, clock_.monotonic() - started_);
+}
 
 void RequestContext::respond(int code, std::string_view content_type, std::vector<SharedBytes> body,
                              net::Headers headers) {

@@ -18,6 +18,9 @@
 namespace trireme::apiserver {
 
 class Metrics;
+namespace extensions {
+struct CustomVersion;
+}
 
 /// One request on its way through the pipeline, and the one place where answers are sent from. Used by one thread at a
 /// time; may be kept (shared) by an answer that comes later.
@@ -30,6 +33,8 @@ class RequestContext {
   const std::shared_ptr<net::Exchange>& exchange() const { return exchange_; }
 
   RequestInfo info;
+  /// The custom kind that the request is about; null for built-in kinds.
+  std::shared_ptr<const extensions::CustomVersion> custom;
   Query query;
   authn::UserInfo user;
   /// What the answer looks like; JSON until negotiated.

@@ -52,9 +52,9 @@ void append_process(std::string& out, WallTime started) {
 
 }  // namespace
 
-void Metrics::finished(const RequestInfo& info, int code, Duration took) {
+void Metrics::finished(const RequestInfo& info, bool custom, int code, Duration took) {
   Key key{.verb = verb_label(info)};
-  if (info.is_resource && api::find_resource(info.group, info.version, info.resource) != nullptr) {
+  if (info.is_resource && (custom || api::find_resource(info.group, info.version, info.resource) != nullptr)) {
     key.group = info.group;
     key.version = info.version;
     key.resource = info.resource;

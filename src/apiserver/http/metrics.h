@@ -20,7 +20,8 @@ class Metrics {
  public:
   explicit Metrics(WallTime started) : started_(started) {}
 
-  void finished(const RequestInfo& info, int code, Duration took);
+  /// `custom`: the resource is one of a custom kind; of others only the built-in ones are counted by name.
+  void finished(const RequestInfo& info, bool custom, int code, Duration took);
   void watch_started() { ++watches_; }
   void watch_ended() { --watches_; }
   /// Registered before serving.

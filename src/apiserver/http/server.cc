@@ -33,9 +33,7 @@ std::string lower(std::string_view text) {
 }  // namespace
 
 Server::Server(Options options)
-    : options_(std::move(options)),
-      metrics_(std::make_shared<Metrics>(options_.clock->now())),
-      discovery_(fmt::format("{}:{}", options_.advertise_address, options_.advertise_port)) {
+    : options_(std::move(options)), metrics_(std::make_shared<Metrics>(options_.clock->now())) {
   if (!options_.caches) {
     options_.caches = std::make_shared<Caches>(CachesOptions{
         .store = options_.store, .clock = options_.clock, .prefix = "/registry", .sole_writer = options_.sole_writer});
@@ -223,6 +221,16 @@ void Server::route(const std::shared_ptr<RequestContext>& context) {
   serve_path(*context);
 }
 
+Result<std::shared_ptr<const Published>> Server::published() {
+  TRY_ASSIGN(auto served, registry_->definitions().served());
+  const std::scoped_lock lock(published_mutex_);
+  if (!published_ || published_->served() != served) {
+    published_ = std::make_shared<const Published>(
+        fmt::format("{}:{}", options_.advertise_address, options_.advertise_port), std::move(served));
+  }
+  return published_;
+}
+
 void Server::serve_path(RequestContext& context) {
   const std::string& method = context.request().method;
   bool reading = method == "GET" || method == "HEAD";
@@ -238,10 +246,13 @@ void Server::serve_path(RequestContext& context) {
   if (path == "/metrics") {
     return context.respond(200, "text/plain; version=0.0.4; charset=utf-8", metrics_->text());
   }
-  if (health_.serve(context) || discovery_.serve(context)) return;
-  if (path.starts_with("/openapi/") && serve_openapi(context)) return;
+  if (health_.serve(context)) return;
+  auto published = this->published();
+  if (!published.ok()) return context.fail(published.status());
+  const Discovery& discovery = (*published)->discovery();
+  if (discovery.serve(context) || (*published)->openapi().serve(context)) return;
   if (path == "/") {
-    std::vector<std::string> all = discovery_.paths();
+    std::vector<std::string> all = discovery.paths();
     for (std::string& each : health_.paths()) all.push_back(std::move(each));
     for (const auto& [prefix, entry] : paths_) all.push_back(prefix);
     for (std::string_view each : {"/metrics", "/openapi/v2", "/openapi/v3", "/version"}) all.emplace_back(each);

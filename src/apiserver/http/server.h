@@ -2,11 +2,12 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "apiserver/api_server.h"
-#include "apiserver/discovery/discovery.h"
+#include "apiserver/discovery/published.h"
 #include "apiserver/http/context.h"
 #include "apiserver/http/health.h"
 #include "apiserver/http/metrics.h"
@@ -46,7 +47,11 @@ class Server : public ApiServer {
   Options options_;
   std::shared_ptr<Metrics> metrics_;
   Health health_;
-  Discovery discovery_;
+  /// What discovery says as of now. Made anew when definitions of custom resources have changed.
+  Result<std::shared_ptr<const Published>> published();
+
+  std::mutex published_mutex_;
+  std::shared_ptr<const Published> published_;
   std::unique_ptr<Registry> registry_;
   std::map<std::string, PathEntry, std::less<>> paths_;
 };

@@ -13,6 +13,5 @@ inline constexpr std::string_view kJsonMedia = "application/json";
 std::string version_document();
 
 /// /openapi/v2 and /openapi/v3; false when the path is none of them.
-bool serve_openapi(RequestContext& context);
 
 }  // namespace trireme::apiserver

@@ -1,8 +1,10 @@
 #include "apiserver/http/views.h"
 
 #include "api/codec.h"
+#include "api/custom_resource.h"
 #include "api/status_convert.h"
 #include "api/yaml.h"
+#include "apiserver/printers/custom.h"
 #include "apiserver/printers/printers.h"
 #include "apiserver/watch/encoding.h"
 
@@ -36,10 +38,11 @@ void respond_pieces(RequestContext& context, int code, std::vector<SharedBytes> 
 }
 
 Result<api::metav1::TableRow> row_of(const CachedObject& cached, const api::ResourceInfo& resource, RowObject include,
-                                     const Clock& clock) {
+                                     const Clock& clock, const extensions::CustomVersion* custom) {
   api::Object converted;
   TRY_ASSIGN(const api::Object* object, cached.as_version(*resource.type, converted));
-  api::metav1::TableRow row = printers::row(*object, clock.now());
+  api::metav1::TableRow row =
+      custom != nullptr ? printers::row(*custom, *object, clock.now()) : printers::row(*object, clock.now());
   if (include == RowObject::kMetadata) row.object.text = api::encode_json(partial_of(cached));
   if (include == RowObject::kObject) {
     TRY_ASSIGN(SharedBytes body, cached.body(*resource.type, Encoding::kJson));
@@ -48,12 +51,17 @@ Result<api::metav1::TableRow> row_of(const CachedObject& cached, const api::Reso
   return row;
 }
 
+std::vector<api::metav1::TableColumnDefinition> columns_of(const api::ResourceInfo& resource,
+                                                           const extensions::CustomVersion* custom) {
+  return custom != nullptr ? printers::columns(*custom) : printers::columns(*resource.type);
+}
+
 Status fill_table(Table& table, const std::vector<CachedPointer>& items, const api::ResourceInfo& resource,
-                  RowObject include, const Clock& clock) {
-  table.column_definitions = printers::columns(*resource.type);
+                  RowObject include, const Clock& clock, const extensions::CustomVersion* custom) {
+  table.column_definitions = columns_of(resource, custom);
   table.rows.reserve(items.size());
   for (const CachedPointer& item : items) {
-    TRY_ASSIGN(auto row, row_of(*item, resource, include, clock));
+    TRY_ASSIGN(auto row, row_of(*item, resource, include, clock, custom));
     table.rows.push_back(std::move(row));
   }
   return {};
@@ -62,6 +70,11 @@ Status fill_table(Table& table, const std::vector<CachedPointer>& items, const a
 /// The JSON or protobuf message of each item of a list.
 Result<SharedBytes> item_body(const CachedObject& item, const api::ResourceInfo& resource, View view,
                               Encoding encoding) {
+  if (view == View::kObject && api::is_custom(*resource.type) && encoding == Encoding::kJson) {
+    // The items of a list of custom objects keep kind and apiVersion: clients without their types rely on it.
+    TRY_ASSIGN(SharedBytes body, item.body(*resource.type, encoding));
+    return share(json_head(*resource.type)->substr(1) + *body);
+  }
   if (view == View::kObject) return item.body(*resource.type, encoding);
   PartialObjectMetadata partial = partial_of(item);
   const api::TypeInfo& type = api::type_info<PartialObjectMetadata>();
@@ -167,7 +180,7 @@ void respond_cached(RequestContext& context, int code, const api::ResourceInfo& 
       if (!include.ok()) return context.fail(include.status());
       Table table;
       table.metadata.resource_version = object->metadata().resource_version;
-      if (Status status = fill_table(table, {object}, resource, *include, clock); !status.ok()) {
+      if (Status status = fill_table(table, {object}, resource, *include, clock, context.custom.get()); !status.ok()) {
         return context.fail(status);
       }
       return context.respond_kind(code, table);
@@ -186,7 +199,7 @@ void respond_list(RequestContext& context, const api::ResourceInfo& resource, co
     if (!include.ok()) return context.fail(include.status());
     Table table;
     table.metadata = metadata;
-    if (Status status = fill_table(table, page.items, resource, *include, clock); !status.ok()) {
+    if (Status status = fill_table(table, page.items, resource, *include, clock, context.custom.get()); !status.ok()) {
       return context.fail(status);
     }
     return context.respond_kind(200, table);
@@ -219,6 +232,7 @@ class Format : public WatchFormat {
  public:
   Format(const RequestContext& context, const api::ResourceInfo& resource, RowObject include, const Clock& clock)
       : resource_(resource),
+        custom_(context.custom),
         encoding_(encoding_of(context.accepted.media)),
         view_(context.accepted.view),
         include_(include),
@@ -240,9 +254,9 @@ class Format : public WatchFormat {
     }
     if (view_ == View::kPartial) return whole(event, partial_of(*object));
     Table table;
-    if (first) table.column_definitions = printers::columns(*resource_.type);
+    if (first) table.column_definitions = columns_of(resource_, custom_.get());
     table.metadata.resource_version = object->metadata().resource_version;
-    TRY_ASSIGN(auto row, row_of(*object, resource_, include_, clock_));
+    TRY_ASSIGN(auto row, row_of(*object, resource_, include_, clock_, custom_.get()));
     table.rows.push_back(std::move(row));
     return whole(event, table);
   }
@@ -296,6 +310,7 @@ class Format : public WatchFormat {
   }
 
   const api::ResourceInfo& resource_;
+  const extensions::CustomVersionPointer custom_;
   const Encoding encoding_;
   const View view_;
   const RowObject include_;

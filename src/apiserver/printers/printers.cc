@@ -117,6 +117,8 @@ Row& Row::flag(bool cell) {
   return *this;
 }
 
+void Row::json(std::string_view cell) { row_.cells.emplace_back().text = cell; }
+
 Row& Row::containers(const std::vector<api::corev1::Container>& containers) {
   std::string names;
   std::string images;

@@ -23,6 +23,9 @@ class Row {
   Row& text_or_none(std::string_view cell) { return text(cell.empty() ? "<none>" : cell); }
   Row& number(int64_t cell);
   Row& flag(bool cell);
+  /// Any JSON as it stands.
+  void json(std::string_view cell);
+  void nothing() { json("null"); }
   /// How long ago; "<unknown>" when unset.
   Row& age(const api::Time& since) { return text(ago(since)); }
   Row& age(const api::metav1::ObjectMeta& meta) { return age(meta.creation_timestamp); }

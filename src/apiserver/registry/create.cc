@@ -3,8 +3,11 @@
 #include "api/conversion.h"
 #include "api/names.h"
 #include "api/status_convert.h"
+#include "api/types/apiextensionsv1.h"
 #include "api/types/corev1.h"
 #include "api/validation/validation.h"
+#include "apiserver/extensions/custom_objects.h"
+#include "apiserver/extensions/lifecycle.h"
 #include "apiserver/http/context.h"
 #include "apiserver/registry/writer.h"
 #include "apiserver/strategy/strategy.h"
@@ -19,11 +22,13 @@ constexpr int kGenerateNameTries = 8;
 }  // namespace
 
 Writer::Writer(std::shared_ptr<Storage> storage, std::shared_ptr<Clock> clock, const admission::Chain& admission,
-               std::shared_ptr<ServiceAllocator> services, api::RandomSource random)
+               std::shared_ptr<ServiceAllocator> services, std::shared_ptr<extensions::Lifecycle> definitions,
+               api::RandomSource random)
     : storage_(std::move(storage)),
       clock_(std::move(clock)),
       admission_(admission),
       services_(std::move(services)),
+      definitions_(std::move(definitions)),
       random_(std::move(random)) {}
 
 admission::Attributes Writer::attributes_of(const WriteRequest& request, admission::Operation operation) {
@@ -100,6 +105,7 @@ Result<CachedPointer> Writer::create(const WriteRequest& request, api::Object ob
 Result<CachedPointer> Writer::create_once(const WriteRequest& request, api::Object& object) {
   const std::string name = object.metadata().name;
   strategy::prepare_for_create(object, clock_->now());
+  if (request.custom) extensions::prepare_for_create(*request.custom, object);
   strategy::record_requester(object, request.user);
   admission::Attributes attributes = attributes_of(request, admission::Operation::kCreate);
   attributes.name = name;
@@ -109,7 +115,14 @@ Result<CachedPointer> Writer::create_once(const WriteRequest& request, api::Obje
   if (auto* service = object.as<api::corev1::Service>()) {
     TRY_ASSIGN(claim, services_->claim(nullptr, *service));
   }
-  if (auto problems = api::validation::validate_create(object); !problems.empty()) {
+  std::unique_lock<std::mutex> names;
+  if (auto* definition = object.as<api::apiextensionsv1::CustomResourceDefinition>()) {
+    names = definitions_->lock();
+    TRY(definitions_->settle(*definition));
+  }
+  auto problems = request.custom ? extensions::validate(*request.custom, object, nullptr)
+                                 : api::validation::validate_create(object);
+  if (!problems.empty()) {
     return api::invalid(request.resource.group, request.resource.kind, name, std::move(problems));
   }
   if (request.warnings != nullptr) {

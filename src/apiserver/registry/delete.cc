@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "api/status_convert.h"
+#include "api/types/apiextensionsv1.h"
 #include "api/types/corev1.h"
 #include "api/validation/equal.h"
+#include "apiserver/extensions/lifecycle.h"
 #include "apiserver/registry/writer.h"
 #include "apiserver/strategy/strategy.h"
 
@@ -123,6 +125,10 @@ Result<Writer::Deleted> Writer::remove_once(const WriteRequest& request, const a
 
   api::Object object = stored->object().clone();
   apply_propagation(request.resource, object, options);
+  if (auto* definition = object.as<api::apiextensionsv1::CustomResourceDefinition>();
+      definition != nullptr && !definition->metadata.deletion_timestamp) {
+    definitions_->begin_removal(*definition);
+  }
   if (!mark_deleted(object, options, *clock_)) return finish_removal(request, stored);
   // Asked again for what is under way already.
   if (api::validation::semantic_equal(object.type(), object.data(), stored->object().data())) {
@@ -135,10 +141,14 @@ Result<Writer::Deleted> Writer::remove_once(const WriteRequest& request, const a
 
 Result<Writer::Deleted> Writer::finish_removal(const WriteRequest& request, const CachedPointer& stored) {
   TRY(storage_->remove(request.resource, *stored, request.dry_run));
-  if (const auto* service = stored->object().as<api::corev1::Service>(); service != nullptr && !request.dry_run) {
-    services_->release(*service);
-  }
+  release(request, stored->object());
   return Deleted{stored, true};
+}
+
+void Writer::release(const WriteRequest& request, const api::Object& removed) {
+  if (request.dry_run) return;
+  if (const auto* service = removed.as<api::corev1::Service>()) services_->release(*service);
+  if (request.custom && custom_removed_) custom_removed_(request.resource);
 }
 
 }  // namespace trireme::apiserver

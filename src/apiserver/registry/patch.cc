@@ -6,6 +6,7 @@
 #include "api/defaults/defaults.h"
 #include "api/status_convert.h"
 #include "api/value.h"
+#include "apiserver/extensions/custom_objects.h"
 #include "apiserver/http/body.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/registry/scale.h"
@@ -25,7 +26,13 @@ std::string_view without_parameters(std::string_view content_type) {
   return content_type;
 }
 
-Status check_patch_type(std::string_view type) {
+/// Custom kinds do not say how their lists merge.
+Status check_patch_type(std::string_view type, bool custom) {
+  if (custom && type == kStrategicPatch) {
+    return {Reason::kUnsupportedMediaType,
+            fmt::format("the body of the request was in an unknown format - accepted media types include: {}, {}",
+                        kJsonPatch, kMergePatch)};
+  }
   if (type == kJsonPatch || type == kMergePatch || type == kStrategicPatch) return {};
   if (type == kApplyPatch) {
     return {Reason::kUnsupportedMediaType,
@@ -67,7 +74,7 @@ Result<api::Object> Registry::apply_patch(RequestContext& context, const api::Re
 void Registry::patch(const Context& context, const api::ResourceInfo& resource) {
   respond_written(context, resource, [&]() -> Result<Writer::Updated> {
     std::string_view type = without_parameters(context->request().headers.get("Content-Type"));
-    TRY(check_patch_type(type));
+    TRY(check_patch_type(type, context->custom != nullptr));
     TRY_ASSIGN(WriteRequest request, write_request(context, resource));
     std::string body = context->exchange()->take_body();
     return writer_->update(request, [&](const CachedObject* stored) -> Result<api::Object> {
@@ -84,7 +91,11 @@ void Registry::patch(const Context& context, const api::ResourceInfo& resource) 
 void Registry::scale(const Context& context, const api::ResourceInfo& resource) {
   const api::TypeInfo& scale_type = api::type_info<api::autoscalingv1::Scale>();
   const std::string& verb = context->info.verb;
-  auto scale_of = [&](const CachedObject& object) { return api::Object::of(read_scale(object)); };
+  auto scale_of = [&](const CachedObject& object) -> Result<api::Object> {
+    if (!context->custom) return api::Object::of(read_scale(object));
+    TRY_ASSIGN(auto scale, extensions::read_scale(*context->custom, object.object()));
+    return api::Object::of(std::move(scale));
+  };
   auto run = [&]() -> Result<api::Object> {
     TRY_ASSIGN(WriteRequest request, write_request(context, resource));
     if (verb == "get") {
@@ -93,7 +104,7 @@ void Registry::scale(const Context& context, const api::ResourceInfo& resource) 
     }
     std::string body = context->exchange()->take_body();
     std::string_view type = without_parameters(context->request().headers.get("Content-Type"));
-    if (verb == "patch") TRY(check_patch_type(type));
+    if (verb == "patch") TRY(check_patch_type(type, false));
     api::Object given;
     if (verb == "update") {
       TRY_ASSIGN(given, decode_body(*context, std::move(body), scale_type));
@@ -103,10 +114,11 @@ void Registry::scale(const Context& context, const api::ResourceInfo& resource) 
                  if (stored == nullptr) return api::not_found(resource, request.name);
                  api::Object wanted = given ? given.clone() : api::Object();
                  if (!wanted) {
-                   TRY_ASSIGN(wanted, apply_patch(*context, resource, scale_type, scale_of(*stored), type, body));
+                   TRY_ASSIGN(const api::Object current, scale_of(*stored));
+                   TRY_ASSIGN(wanted, apply_patch(*context, resource, scale_type, current, type, body));
                  }
                  api::Object changed = stored->object().clone();
-                 TRY(write_scale(*wanted.as<api::autoscalingv1::Scale>(), changed));
+                 TRY(write_scale(*wanted.as<api::autoscalingv1::Scale>(), changed, context->custom.get()));
                  return changed;
                }));
     return scale_of(*updated.object);

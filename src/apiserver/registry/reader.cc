@@ -47,6 +47,7 @@ Result<store::Revision> parse_revision(std::string_view text) {
 struct Reader::ListRequest {
   std::string ns;
   const Query* query = nullptr;
+  extensions::CustomVersionPointer custom;
   std::optional<store::Revision> revision;  ///< As given.
   std::string match;
   int64_t limit = 0;
@@ -57,6 +58,7 @@ struct Reader::ListRequest {
     ListRequest request;
     request.ns = context.info.ns;
     request.query = &query;
+    request.custom = context.custom;
     request.match = query.get("resourceVersionMatch");
     TRY_ASSIGN(std::optional<int64_t> limit, query.number("limit"));
     request.limit = limit.value_or(0);
@@ -156,7 +158,8 @@ Result<ResourceCache::Snapshot> Reader::snapshot_for(const api::ResourceInfo& re
 Result<ListPage> Reader::page(const api::ResourceInfo& resource, const ListRequest& request,
                               std::string& expired_continue) {
   TRY_ASSIGN(auto cache, caches_->of(resource));
-  TRY_ASSIGN(Selection selection, Selection::parse(resource, request.ns, *request.query, cache->prefix()));
+  TRY_ASSIGN(Selection selection,
+             Selection::parse(resource, request.ns, *request.query, cache->prefix(), request.custom));
   auto snapshot = snapshot_for(resource, *cache, request, selection);
   if (!snapshot.ok()) {
     if (request.token && snapshot.status().is(Reason::kExpired)) {
@@ -225,7 +228,8 @@ void Reader::watch(const std::shared_ptr<RequestContext>& context, const api::Re
   int64_t timeout_seconds = 0;
   Status prepared = [&]() -> Status {
     TRY_ASSIGN(cache, caches_->of(resource));
-    TRY_ASSIGN(Selection selection, Selection::parse(resource, context->info.ns, query, cache->prefix()));
+    TRY_ASSIGN(Selection selection,
+               Selection::parse(resource, context->info.ns, query, cache->prefix(), context->custom));
     TRY_ASSIGN(options.format, watch_format(*context, resource, *clock_));
     TRY_ASSIGN(std::optional<int64_t> timeout, query.number("timeoutSeconds"));
     // Spread over half an hour, so that clients do not come back all at once.

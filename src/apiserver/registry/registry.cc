@@ -1,12 +1,16 @@
 #include "apiserver/registry/registry.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
 #include "api/defaults/defaults.h"
 #include "api/status_convert.h"
+#include "api/types/apiextensionsv1.h"
 #include "apiserver/http/body.h"
 #include "apiserver/registry/subresources.h"
+#include "base/log.h"
 
 namespace trireme::apiserver {
 
@@ -26,11 +30,28 @@ bool returns_deleted_object(const api::ResourceInfo& resource) {
   return resource.group.empty() && std::find(kKinds.begin(), kKinds.end(), resource.resource) != kKinds.end();
 }
 
+/// What stands in the way of a request for a custom resource.
+Status check_custom(RequestContext& context) {
+  const extensions::CustomVersion& version = *context.custom;
+  if (!version.warning.empty()) context.warnings.push_back(version.warning);
+  if (context.info.verb == "create" && version.definition->terminating) {
+    return {Reason::kMethodNotAllowed, "create not allowed while custom resource definition is terminating"};
+  }
+  if (version.definition->needs_webhook && &version != version.definition->storage) {
+    return Status::internal(
+        fmt::format("objects of {} are stored as {}: their conversion by a webhook is not supported by this server yet",
+                    version.definition->definition->metadata.name, version.definition->storage->resource->version));
+  }
+  return {};
+}
+
 }  // namespace
 
 Registry::Registry(const Options& options, std::shared_ptr<Metrics> metrics)
     : options_(options),
       clock_(options.clock),
+      definitions_(std::make_shared<extensions::Definitions>(options.caches)),
+      lifecycle_(std::make_shared<extensions::Lifecycle>(options.caches, definitions_, options.clock)),
       storage_(std::make_shared<Storage>(options.caches, options.clock, options.event_ttl)),
       reader_(options.caches, options.clock, std::move(metrics), options.random),
       usage_(options.caches, options.clock, options.kubelet_transport) {
@@ -41,17 +62,34 @@ Registry::Registry(const Options& options, std::shared_ptr<Metrics> metrics)
   } else {
     services_status_ = services.status();
   }
-  writer_ = std::make_unique<Writer>(storage_, clock_, options.admission, services_, options.random);
+  writer_ = std::make_unique<Writer>(storage_, clock_, options.admission, services_, lifecycle_, options.random);
+  writer_->on_custom_removed([this](const api::ResourceInfo& resource) {
+    if (lifecycle_->concerns_removal(resource)) clean_up_definition(resource.resource + "." + resource.group);
+  });
 }
+
+Registry::~Registry() { stop(); }
 
 void Registry::stop() { streams_.stop(); }
 
 void Registry::serve(const Context& context) {
   const RequestInfo& info = context->info;
   const api::ResourceInfo* resource = api::find_resource(info.group, info.version, info.resource);
+  if (resource == nullptr) {
+    auto found = definitions_->find(info.group, info.version, info.resource);
+    if (!found.ok()) return context->fail(found.status());
+    context->custom = std::move(*found);
+    if (context->custom) resource = context->custom->resource;
+  }
   std::string_view accept = context->request().headers.get("Accept");
   bool watching = info.verb == "watch";
-  auto accepted = negotiate(accept, {.views = true, .yaml = !watching, .local = context->exchange()->local()});
+  Offer offer{.views = true, .yaml = !watching, .local = context->exchange()->local()};
+  auto accepted = negotiate(accept, offer);
+  if (accepted.ok() && context->custom && accepted->media == Media::kProto && accepted->view == View::kObject) {
+    // Custom objects have no protobuf form; their metadata and tables do.
+    offer.proto = false;
+    accepted = negotiate(accept, offer);
+  }
   if (accepted.ok()) {
     accepted->pretty = context->accepted.pretty;
     context->accepted = *accepted;
@@ -68,6 +106,9 @@ void Registry::serve(const Context& context) {
     return context->fail(known ? method_not_allowed() : no_such_resource());
   }
   if (!accepted.ok() && info.subresource != "log") return context->fail(accepted.status());
+  if (context->custom) {
+    if (Status refused = check_custom(*context); !refused.ok()) return context->fail(refused);
+  }
   if (!info.subresource.empty() && !watching) return serve_subresource(context, *resource);
   if (resource->list_type == nullptr) {
     if (info.verb != "create" || !collection) return context->fail(method_not_allowed());
@@ -107,7 +148,8 @@ Result<WriteRequest> Registry::write_request(const Context& context, const api::
                       .subresource = context->info.subresource,
                       .user = context->user,
                       .dry_run = dry,
-                      .warnings = &context->warnings};
+                      .warnings = &context->warnings,
+                      .custom = context->custom};
 }
 
 void Registry::create(const Context& context, const api::ResourceInfo& resource) {
@@ -159,6 +201,9 @@ void Registry::remove(const Context& context, const api::ResourceInfo& resource)
   auto result = run();
   if (!result.ok()) return context->fail(result.status());
   auto& [deleted, later] = *result;
+  if (!deleted.gone && deleted.object->object().as<api::apiextensionsv1::CustomResourceDefinition>() != nullptr) {
+    clean_up_definition(context->info.name);
+  }
   int code = later ? 202 : 200;
   if (!deleted.gone || returns_deleted_object(resource)) {
     return respond_cached(*context, code, resource, deleted.object, *clock_);
@@ -173,13 +218,40 @@ void Registry::remove(const Context& context, const api::ResourceInfo& resource)
   context->respond_kind(code, status);
 }
 
+void Registry::clean_up_definition(const std::string& name) {
+  {
+    const std::scoped_lock lock(cleaning_mutex_);
+    const auto [at, first] = cleaning_.try_emplace(name, false);
+    if (!first) {
+      at->second = true;
+      return;
+    }
+  }
+  Status started = streams_.start([this, name](std::stop_token stop) {
+    for (bool again = true; again && !stop.stop_requested();) {
+      if (Status status = lifecycle_->clean_up(*writer_, name); !status.ok()) {
+        log::warning("A definition's objects could not be deleted", {{"definition", name}, {"error", status}});
+      }
+      const std::scoped_lock lock(cleaning_mutex_);
+      again = std::exchange(cleaning_[name], false);
+      if (!again) cleaning_.erase(name);
+    }
+  });
+  if (!started.ok()) {
+    log::warning("A definition's objects are not deleted for now", {{"definition", name}, {"error", started}});
+    const std::scoped_lock lock(cleaning_mutex_);
+    cleaning_.erase(name);
+  }
+}
+
 void Registry::remove_collection(const Context& context, const api::ResourceInfo& resource) {
   auto run = [&]() -> Result<ListPage> {
     TRY_ASSIGN(WriteRequest request, write_request(context, resource));
     TRY_ASSIGN(auto options, delete_options(*context, context->exchange()->take_body()));
     TRY_ASSIGN(request.dry_run, dry_run(options.dry_run));
     TRY_ASSIGN(auto cache, options_.caches->of(resource));
-    TRY_ASSIGN(Selection selection, Selection::parse(resource, request.ns, context->query, cache->prefix()));
+    TRY_ASSIGN(Selection selection,
+               Selection::parse(resource, request.ns, context->query, cache->prefix(), context->custom));
     TRY_ASSIGN(auto selected, reader_.select(resource, selection));
     ListPage page;
     for (const CachedPointer& object : selected) {
@@ -190,6 +262,9 @@ void Registry::remove_collection(const Context& context, const api::ResourceInfo
       if (!deleted.ok() && deleted.status().is(Reason::kNotFound)) continue;
       TRY(deleted.status());
       page.items.push_back(deleted->object);
+      if (!deleted->gone && object->object().as<api::apiextensionsv1::CustomResourceDefinition>() != nullptr) {
+        clean_up_definition(request.name);
+      }
     }
     page.resource_version = std::to_string(cache->latest().revision);
     return page;

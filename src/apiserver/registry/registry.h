@@ -1,11 +1,15 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "api/scheme.h"
 #include "apiserver/api_server.h"
+#include "apiserver/extensions/definitions.h"
+#include "apiserver/extensions/lifecycle.h"
 #include "apiserver/http/context.h"
 #include "apiserver/http/metrics.h"
 #include "apiserver/registry/metrics_api.h"
@@ -17,11 +21,12 @@
 
 namespace trireme::apiserver {
 
-/// Every built-in resource behind one set of verbs, and the subresources that differ. Thread-safe.
+/// Every resource, built-in and custom, behind one set of verbs, and the subresources that differ. Thread-safe.
 class Registry {
  public:
   /// `options` must outlive the registry and hold its caches.
   Registry(const Options& options, std::shared_ptr<Metrics> metrics);
+  ~Registry();
 
   /// Creates the objects that every cluster has. Run once, before serving.
   Status bootstrap();
@@ -29,6 +34,7 @@ class Registry {
   void serve(const std::shared_ptr<RequestContext>& context);
   /// Ends running streams and waits for them.
   void stop();
+  extensions::Definitions& definitions() { return *definitions_; }
 
  private:
   using Context = std::shared_ptr<RequestContext>;
@@ -50,6 +56,9 @@ class Registry {
   void review(const Context& context, const api::ResourceInfo& resource);
   void usage(const Context& context, const api::ResourceInfo& resource);
 
+  /// Deletes a definition's objects and then the definition, on a thread of its own; once for each name at a time.
+  void clean_up_definition(const std::string& name);
+
   Result<WriteRequest> write_request(const Context& context, const api::ResourceInfo& resource);
   void respond_written(const Context& context, const api::ResourceInfo& resource,
                        const Result<Writer::Updated>& updated);
@@ -68,12 +77,16 @@ class Registry {
 
   const Options& options_;
   std::shared_ptr<Clock> clock_;
+  std::shared_ptr<extensions::Definitions> definitions_;
+  std::shared_ptr<extensions::Lifecycle> lifecycle_;
   std::shared_ptr<Storage> storage_;
   std::shared_ptr<ServiceAllocator> services_;
   Status services_status_;
   Reader reader_;
   std::unique_ptr<Writer> writer_;
   MetricsApi usage_;
+  std::mutex cleaning_mutex_;
+  std::map<std::string, bool> cleaning_;  ///< Definitions whose objects are being deleted; whether to look once more.
   Streams streams_;
 };
 

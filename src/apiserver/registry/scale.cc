@@ -4,6 +4,7 @@
 #include "api/status_convert.h"
 #include "api/types/appsv1.h"
 #include "api/types/corev1.h"
+#include "apiserver/extensions/custom_objects.h"
 
 namespace trireme::apiserver {
 
@@ -53,7 +54,7 @@ Scale read_scale(const CachedObject& cached) {
   return scale;
 }
 
-Status write_scale(const Scale& scale, api::Object& object) {
+Status write_scale(const Scale& scale, api::Object& object, const extensions::CustomVersion* custom) {
   if (scale.spec.replicas < 0) {
     return api::invalid("autoscaling", "Scale", scale.metadata.name,
                         {api::field_error::invalid("spec.replicas", int64_t{scale.spec.replicas},
@@ -63,6 +64,7 @@ Status write_scale(const Scale& scale, api::Object& object) {
   // Without a version the change applies to whatever is stored.
   if (!scale.metadata.resource_version.empty()) metadata.resource_version = scale.metadata.resource_version;
   if (!scale.metadata.uid.empty()) metadata.uid = scale.metadata.uid;
+  if (custom != nullptr) return extensions::write_scale(*custom, scale, object);
   bool scalable = with_scalable(object, [&](auto& typed) { typed.spec.replicas = scale.spec.replicas; });
   return scalable ? Status() : Status::internal("this kind cannot be scaled");
 }

@@ -2,19 +2,23 @@
 
 #include <fmt/format.h>
 
+#include "api/custom_resource.h"
 #include "api/value.h"
+#include "apiserver/extensions/custom_objects.h"
 #include "apiserver/strategy/strategy.h"
 #include "net/jwt.h"
 
 namespace trireme::apiserver {
 
 Result<Selection> Selection::parse(const api::ResourceInfo& resource, std::string_view ns, const Query& query,
-                                   std::string_view prefix) {
+                                   std::string_view prefix, extensions::CustomVersionPointer custom) {
   Selection selection;
+  selection.custom_ = std::move(custom);
   TRY_ASSIGN(selection.labels_, api::LabelSelector::parse(query.get("labelSelector")));
   TRY_ASSIGN(selection.fields_, api::FieldSelector::parse(query.get("fieldSelector")));
   for (const api::FieldRequirement& requirement : selection.fields_.requirements()) {
-    if (!strategy::field_supported(*resource.type, requirement.field)) {
+    const bool selectable = selection.custom_ && selection.custom_->selectable.contains(requirement.field);
+    if (!selectable && !strategy::field_supported(*resource.type, requirement.field)) {
       return Status::bad_request(fmt::format(
           "Unable to find \"{}\" that match label selector \"{}\", field selector \"{}\": field label not "
           "supported: {}",
@@ -38,7 +42,13 @@ Result<Selection> Selection::parse(const api::ResourceInfo& resource, std::strin
 bool Selection::matches(const api::Object& object) const {
   if (!labels_.empty() && !labels_.matches(object.metadata().labels)) return false;
   if (fields_.empty()) return true;
-  return fields_.matches([&](std::string_view field) { return strategy::field_value(object, field); });
+  return fields_.matches([&](std::string_view field) {
+    if (custom_) {
+      const auto path = custom_->selectable.find(field);
+      if (path != custom_->selectable.end()) return extensions::selected_text(path->second, *api::as_custom(object));
+    }
+    return strategy::field_value(object, field);
+  });
 }
 
 std::string Selection::start() const { return scope_.key.empty() ? scope_.key_prefix : scope_.key; }

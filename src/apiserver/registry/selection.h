@@ -8,6 +8,7 @@
 #include "api/object.h"
 #include "api/scheme.h"
 #include "api/selectors.h"
+#include "apiserver/extensions/definitions.h"
 #include "apiserver/http/request_info.h"
 #include "apiserver/watch/resource_cache.h"
 #include "base/result.h"
@@ -19,7 +20,7 @@ class Selection {
  public:
   /// BadRequest for malformed selectors and fields that the kind does not offer.
   static Result<Selection> parse(const api::ResourceInfo& resource, std::string_view ns, const Query& query,
-                                 std::string_view prefix);
+                                 std::string_view prefix, extensions::CustomVersionPointer custom = nullptr);
 
   /// Whether an object within the scope is selected.
   bool matches(const api::Object& object) const;
@@ -33,6 +34,7 @@ class Selection {
   api::LabelSelector labels_;
   api::FieldSelector fields_;
   WatchScope scope_;
+  extensions::CustomVersionPointer custom_;
 };
 
 /// Upstream's paging token: the revision and the key, below the resource's prefix, to go on from.

@@ -3,8 +3,11 @@
 #include "api/codec.h"
 #include "api/conversion.h"
 #include "api/status_convert.h"
+#include "api/types/apiextensionsv1.h"
 #include "api/types/corev1.h"
 #include "api/validation/validation.h"
+#include "apiserver/extensions/custom_objects.h"
+#include "apiserver/extensions/lifecycle.h"
 #include "apiserver/registry/writer.h"
 #include "apiserver/strategy/strategy.h"
 
@@ -113,6 +116,11 @@ Result<Writer::Updated> Writer::update_once(const WriteRequest& request, const C
   } else {
     strategy::prepare_for_subresource_update(object, before, request.subresource, clock_->now());
   }
+  if (request.custom && request.subresource == "status") {
+    extensions::prepare_for_status_update(object, before);
+  } else if (request.custom) {
+    extensions::prepare_for_update(*request.custom, object, before);
+  }
 
   admission::Attributes attributes = attributes_of(request, admission::Operation::kUpdate);
   attributes.object = &object;
@@ -122,7 +130,14 @@ Result<Writer::Updated> Writer::update_once(const WriteRequest& request, const C
   if (auto* service = object.as<api::corev1::Service>(); service != nullptr && request.subresource.empty()) {
     TRY_ASSIGN(claim, services_->claim(before.as<api::corev1::Service>(), *service));
   }
-  auto problems = request.subresource.empty()
+  std::unique_lock<std::mutex> names;
+  if (auto* definition = object.as<api::apiextensionsv1::CustomResourceDefinition>();
+      definition != nullptr && request.subresource.empty()) {
+    names = definitions_->lock();
+    TRY(definitions_->settle(*definition));
+  }
+  auto problems = request.custom ? extensions::validate(*request.custom, object, &before)
+                  : request.subresource.empty()
                       ? api::validation::validate_update(object, before)
                       : api::validation::validate_subresource_update(object, before, request.subresource);
   if (!problems.empty()) {
@@ -139,9 +154,7 @@ Result<Writer::Updated> Writer::update_once(const WriteRequest& request, const C
     Status removed = storage_->remove(request.resource, *stored, request.dry_run);
     if (removed.is(Reason::kConflict)) return api::conflict(request.resource, request.name);
     TRY(removed);
-    if (const auto* service = before.as<api::corev1::Service>(); service != nullptr && !request.dry_run) {
-      services_->release(*service);
-    }
+    release(request, before);
     return Updated{std::make_shared<const CachedObject>(stored->key(), stored->revision(), std::move(object))};
   }
 

@@ -13,11 +13,16 @@
 #include "api/types/metav1.h"
 #include "apiserver/admission/admission.h"
 #include "apiserver/authn/authn.h"
+#include "apiserver/extensions/definitions.h"
 #include "apiserver/registry/service_allocator.h"
 #include "apiserver/registry/storage.h"
 #include "base/clock.h"
 
 namespace trireme::apiserver {
+
+namespace extensions {
+class Lifecycle;
+}
 
 /// What a write is about and who asks for it.
 struct WriteRequest {
@@ -28,6 +33,7 @@ struct WriteRequest {
   const authn::UserInfo& user;
   bool dry_run = false;
   std::vector<std::string>* warnings = nullptr;
+  extensions::CustomVersionPointer custom = nullptr;  ///< Null for built-in kinds.
 };
 
 /// What must hold for the stored object; empty members hold always.
@@ -36,12 +42,15 @@ struct Preconditions {
   std::string resource_version;
 };
 
-/// Create, update and delete of every built-in kind: metadata, strategies, admission, validation, optimistic
+/// Create, update and delete of every kind: metadata, strategies, admission, validation, optimistic
 /// concurrency, finalizers and graceful deletion. Objects passed in may be in any served version. Thread-safe.
 class Writer {
  public:
   Writer(std::shared_ptr<Storage> storage, std::shared_ptr<Clock> clock, const admission::Chain& admission,
-         std::shared_ptr<ServiceAllocator> services, api::RandomSource random);
+         std::shared_ptr<ServiceAllocator> services, std::shared_ptr<extensions::Lifecycle> definitions,
+         api::RandomSource random);
+  /// Called when an object of a custom kind has gone. Set before the first write.
+  void on_custom_removed(std::function<void(const api::ResourceInfo&)> call) { custom_removed_ = std::move(call); }
 
   Result<CachedPointer> create(const WriteRequest& request, api::Object object);
 
@@ -78,12 +87,16 @@ class Writer {
   Result<Deleted> remove_once(const WriteRequest& request, const api::metav1::DeleteOptions& options,
                               const CachedPointer& stored);
   Result<Deleted> finish_removal(const WriteRequest& request, const CachedPointer& stored);
+  /// What a removal of `stored` frees.
+  void release(const WriteRequest& request, const api::Object& removed);
   admission::Attributes attributes_of(const WriteRequest& request, admission::Operation operation);
 
   std::shared_ptr<Storage> storage_;
   std::shared_ptr<Clock> clock_;
   const admission::Chain& admission_;
   std::shared_ptr<ServiceAllocator> services_;
+  std::shared_ptr<extensions::Lifecycle> definitions_;
+  std::function<void(const api::ResourceInfo&)> custom_removed_;
   const api::RandomSource random_;
 };
 

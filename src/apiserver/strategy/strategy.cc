@@ -4,6 +4,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "api/custom_resource.h"
 #include "api/types/certificatesv1.h"
 #include "api/types/corev1.h"
 #include "api/validation/equal.h"
@@ -267,7 +268,9 @@ void record_requester(Object& object, const authn::UserInfo& user) {
 
 bool allow_create_on_update(const TypeInfo& type) { return plan_of(type).traits.create_on_update; }
 
-bool allow_unconditional_update(const TypeInfo& type) { return plan_of(type).traits.unconditional_update; }
+bool allow_unconditional_update(const TypeInfo& type) {
+  return !api::is_custom(type) && plan_of(type).traits.unconditional_update;
+}
 
 std::optional<int64_t> grace_period(const Object& object, std::optional<int64_t> requested) {
   const auto* pod = object.as<api::corev1::Pod>();

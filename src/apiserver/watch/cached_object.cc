@@ -8,6 +8,7 @@
 
 #include "api/codec.h"
 #include "api/conversion.h"
+#include "api/custom_resource.h"
 #include "apiserver/watch/encoding.h"
 
 namespace trireme::apiserver {
@@ -74,6 +75,7 @@ Result<const api::Object*> CachedObject::as_version(const api::TypeInfo& type, a
 }
 
 const api::TypeInfo& storage_type(const api::ResourceInfo& resource) {
+  if (api::is_custom(*resource.type)) return api::custom_type(resource.storage.to_string(), resource.kind);
   if (const api::TypeInfo* type = api::find_type(resource.storage.to_string(), resource.kind)) return *type;
   return *resource.type;
 }
@@ -82,6 +84,11 @@ std::string encode_stored(api::Object& object) {
   std::string version = std::move(object.metadata().resource_version);
   object.metadata().resource_version.clear();
   std::string raw;
+  if (api::is_custom(object.type())) {
+    api::append_json(object.type(), object.data(), raw);
+    object.metadata().resource_version = std::move(version);
+    return raw;
+  }
   api::append_proto(object.type(), object.data(), raw);
   object.metadata().resource_version = std::move(version);
   return api::wrap_proto(object.type().api_version, object.type().kind, raw);

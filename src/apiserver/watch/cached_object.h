@@ -64,7 +64,8 @@ class CachedObject {
 
 using CachedPointer = std::shared_ptr<const CachedObject>;
 
-/// What the store holds for `object`: its protobuf envelope, with resourceVersion empty as upstream keeps it.
+/// What the store holds for `object`: its protobuf envelope (JSON for custom kinds), with resourceVersion empty as
+/// upstream keeps it.
 std::string encode_stored(api::Object& object);
 /// The reverse for `resource`, converted to `resource`'s storage version when another one was stored. JSON is read too.
 Result<api::Object> decode_stored(const api::ResourceInfo& resource, std::string_view bytes);

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "api/custom_resource.h"
 #include "api/status_convert.h"
 #include "apiserver/watch/resource_cache.h"
 
@@ -31,8 +32,9 @@ std::string key_prefix(std::string_view registry, const api::ResourceInfo& resou
   for (const OddPrefix& odd : kOddPrefixes) {
     if (odd.group == resource.group && odd.resource == resource.resource) return prefix.append(odd.prefix) + '/';
   }
-  // The two API groups that upstream serves by servers of their own keep the group in the key.
-  if (resource.group == "apiextensions.k8s.io" || resource.group == "apiregistration.k8s.io") {
+  // Custom kinds, and the two API groups that upstream serves by servers of their own, keep the group in the key.
+  if (api::is_custom(*resource.type) || resource.group == "apiextensions.k8s.io" ||
+      resource.group == "apiregistration.k8s.io") {
     prefix.append(resource.group) += '/';
   }
   return prefix.append(resource.resource) + '/';
@@ -62,7 +64,12 @@ Result<std::shared_ptr<ResourceCache>> Caches::of(const api::ResourceInfo& resou
   if (!slot->cache) {
     const api::ResourceInfo* stored =
         api::find_resource(resource.storage.group, resource.storage.version, resource.resource);
-    TRY_ASSIGN(slot->cache, ResourceCache::start(options_, stored != nullptr ? *stored : resource,
+    CachesOptions options;
+    {
+      std::scoped_lock options_lock(mutex_);
+      options = options_;
+    }
+    TRY_ASSIGN(slot->cache, ResourceCache::start(options, stored != nullptr ? *stored : resource,
                                                  key_prefix(options_.prefix, resource)));
   }
   return slot->cache;
@@ -93,6 +100,26 @@ Result<store::Revision> Caches::changed_at(const api::ResourceInfo& resource) {
   TRY_ASSIGN(auto cache, of(resource));
   TRY_ASSIGN(auto snapshot, cache->current());
   return cache->changed_at();
+}
+
+void Caches::set_refine(std::function<void(const api::ResourceInfo&, api::Object&)> refine) {
+  std::scoped_lock lock(mutex_);
+  options_.refine = std::move(refine);
+}
+
+void Caches::forget(const api::ResourceInfo& resource) {
+  std::shared_ptr<Slot> slot;
+  {
+    std::scoped_lock lock(mutex_);
+    auto found = slots_.find(key_prefix(options_.prefix, resource));
+    if (found == slots_.end()) return;
+    slot = std::move(found->second);
+    slots_.erase(found);
+    std::erase_if(known_, [&](const auto& each) { return each.second == slot; });
+  }
+  std::scoped_lock lock(slot->mutex);
+  if (slot->cache) slot->cache->stop();
+  slot->cache.reset();
 }
 
 void Caches::stop() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,8 @@ struct CachesOptions {
   /// No other process writes to the store: a read is current as soon as this process' own writes have arrived.
   /// Otherwise every consistent read asks the store for its revision.
   bool sole_writer = true;
+  /// See Caches::set_refine.
+  std::function<void(const api::ResourceInfo& resource, api::Object& object)> refine = nullptr;
 };
 
 /// The watch caches of all resources: the server's shared, decoded view of the store. A resource's cache starts with
@@ -64,6 +67,12 @@ class Caches {
   /// The revision of the newest change of `resource` that its cache holds: unchanged means that derived state (RBAC
   /// indexes) is still good. Cheap.
   Result<store::Revision> changed_at(const api::ResourceInfo& resource);
+
+  /// Called with every object that is decoded from the store from now on, by caches that start later. It must not wait.
+  /// Set before serving.
+  void set_refine(std::function<void(const api::ResourceInfo& resource, api::Object& object)> refine);
+  /// Drops what is known of `resource`: watches end, and the next use reads the store again.
+  void forget(const api::ResourceInfo& resource);
 
   /// Ends every watch and stops following the store. Called before the store goes away.
   void stop();

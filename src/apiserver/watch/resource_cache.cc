@@ -156,6 +156,7 @@ CachedPointer ResourceCache::decode(const store::KeyValue& entry) {
     log::error("Cannot decode a stored object", {{"key", entry.key}, {"error", object.status()}});
     return nullptr;
   }
+  if (options_.refine) options_.refine(resource_, *object);
   object->metadata().resource_version = std::to_string(entry.mod_revision);
   return std::make_shared<const CachedObject>(entry.key, entry.mod_revision, *object);
 }
