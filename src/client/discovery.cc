@@ -1,9 +1,13 @@
 #include "client/discovery.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
+#include "api/custom_resource.h"
 #include "api/types/apidiscoveryv2.h"
+#include "client/escape.h"
 
 namespace trireme::client {
 namespace {
@@ -100,6 +104,39 @@ Result<DiscoveredResources> discover(RawClient& client, std::stop_token stop) {
     }
   }
   return out;
+}
+
+Result<const api::ResourceInfo*> resource_of_kind(RawClient& client, const std::string& api_version,
+                                                  const std::string& kind, std::stop_token stop) {
+  if (const api::ResourceInfo* built_in = api::find_kind(api_version, kind)) return built_in;
+  const Status unknown =
+      Status::not_found(fmt::format("no matches for kind \"{}\" in version \"{}\"", kind, api_version));
+  const size_t slash = api_version.find('/');
+  if (slash == std::string::npos) return unknown;
+  const auto body = client.get_path("/apis/" + api_version, stop);
+  if (body.status().is(Reason::kNotFound)) return unknown;
+  TRY(body.status());
+  TRY_ASSIGN(const auto list, api::decode_json<api::metav1::APIResourceList>(*body));
+  for (const auto& each : list.resources) {
+    if (each.kind != kind || each.name.find('/') != std::string::npos) continue;
+    api::ResourceInfo info;
+    info.group = api_version.substr(0, slash);
+    info.version = api_version.substr(slash + 1);
+    info.storage = {info.group, info.version};
+    info.resource = each.name;
+    info.singular = each.singular_name;
+    info.kind = each.kind;
+    info.namespaced = each.namespaced;
+    info.verbs = each.verbs;
+    return &api::custom_resource(std::move(info), kind + "List");
+  }
+  return unknown;
+}
+
+std::string scale_path(const api::ResourceInfo& resource, std::string_view ns, std::string_view name) {
+  return fmt::format("{}{}/namespaces/{}/{}/{}/scale",
+                     resource.group.empty() ? "/api/" : "/apis/" + resource.group + "/", resource.version, ns,
+                     resource.resource, escaped(name));
 }
 
 }  // namespace trireme::client

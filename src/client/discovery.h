@@ -1,6 +1,8 @@
 #pragma once
 
 #include <stop_token>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/scheme.h"
@@ -20,5 +22,12 @@ struct DiscoveredResources {
 /// Asks the server's aggregated discovery (two requests); the plain one where that is not served.
 /// https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery
 Result<DiscoveredResources> discover(RawClient& client, std::stop_token stop = {});
+
+/// The resource of a kind, built-in or custom. Asks the server about what is not built in. NotFound in upstream's
+/// words: `no matches for kind "Widget" in version "example.com/v1"`. What it returns lives as long as the process.
+Result<const api::ResourceInfo*> resource_of_kind(RawClient& client, const std::string& api_version,
+                                                  const std::string& kind, std::stop_token stop = {});
+/// The path of a namespaced object's scale subresource.
+std::string scale_path(const api::ResourceInfo& resource, std::string_view ns, std::string_view name);
 
 }  // namespace trireme::client

@@ -10,32 +10,49 @@ namespace trireme::client {
 struct InformerDriver::Entry {
   std::shared_ptr<Reflector> reflector;
   bool queued = false;                  ///< Under the mutex of `Ready`.
+  bool removed = false;                 ///< Likewise.
   std::unique_ptr<Clock::Timer> timer;  ///< The thread's own: ends a back-off.
 };
 
 struct InformerDriver::Ready {
   std::mutex mutex;
   std::condition_variable_any changed;
-  std::deque<Entry*> entries;
+  std::deque<std::shared_ptr<Entry>> entries;
+  const Entry* moving = nullptr;
   bool over = false;
 
-  void add(Entry* entry) {
+  void add(const std::shared_ptr<Entry>& entry) {
     {
       const std::lock_guard lock(mutex);
-      if (over || std::exchange(entry->queued, true)) return;
+      if (over || entry->removed || std::exchange(entry->queued, true)) return;
       entries.push_back(entry);
     }
-    changed.notify_one();
+    changed.notify_all();
   }
 
   /// Null after a stop.
-  Entry* take(const std::stop_token& stop) {
+  std::shared_ptr<Entry> take(const std::stop_token& stop) {
     std::unique_lock lock(mutex);
     if (!changed.wait(lock, stop, [this] { return !entries.empty(); }) || stop.stop_requested()) return nullptr;
-    Entry* entry = entries.front();
+    std::shared_ptr<Entry> entry = std::move(entries.front());
     entries.pop_front();
     entry->queued = false;
+    moving = entry.get();
     return entry;
+  }
+  void moved() {
+    {
+      const std::lock_guard lock(mutex);
+      moving = nullptr;
+    }
+    changed.notify_all();
+  }
+
+  void remove(Entry& entry) {
+    std::unique_lock lock(mutex);
+    entry.removed = true;
+    std::erase_if(entries, [&](const auto& each) { return each.get() == &entry; });
+    changed.wait(lock, [&] { return moving != &entry; });
   }
 };
 
@@ -50,13 +67,22 @@ void InformerDriver::add(const std::shared_ptr<Reflector>& reflector) {
   reflector->begin();
   // The entry belongs to the callback too, which may come late from a thread of the server's.
   reflector->set_wake([ready = ready_, entry = std::weak_ptr<Entry>(entry)] {
-    if (const auto alive = entry.lock()) ready->add(alive.get());
+    if (const auto alive = entry.lock()) ready->add(alive);
   });
   entries_.push_back(entry);
-  ready_->add(entry.get());
+  ready_->add(entry);
   if (!thread_.joinable()) {
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
+}
+
+void InformerDriver::remove(const Reflector& reflector) {
+  const auto found =
+      std::ranges::find_if(entries_, [&](const auto& entry) { return entry->reflector.get() == &reflector; });
+  if (found == entries_.end()) return;
+  ready_->remove(**found);
+  (*found)->timer.reset();
+  entries_.erase(found);
 }
 
 void InformerDriver::stop() {
@@ -72,14 +98,17 @@ void InformerDriver::stop() {
 }
 
 void InformerDriver::run(const std::stop_token& stop) {
-  while (Entry* entry = ready_->take(stop)) {
+  while (const std::shared_ptr<Entry> entry = ready_->take(stop)) {
     Reflector& reflector = *entry->reflector;
     reflector.advance();
     entry->timer.reset();
     if (const std::optional<Duration> due = reflector.due()) {
       entry->timer = clock_->call_after(std::max(Duration::zero(), *due - clock_->monotonic()),
-                                        [ready = ready_, entry] { ready->add(entry); });
+                                        [ready = ready_, entry = std::weak_ptr<Entry>(entry)] {
+                                          if (const auto alive = entry.lock()) ready->add(alive);
+                                        });
     }
+    ready_->moved();
   }
 }
 

@@ -18,8 +18,10 @@ class InformerDriver {
   /// Stops.
   ~InformerDriver();
 
-  /// Begins a reflector that was not started. It must live until `stop`.
+  /// Begins a reflector that was not started.
   void add(const std::shared_ptr<Reflector>& reflector);
+  /// Forgets a reflector; waits while it is being moved. Not called on the driver's thread.
+  void remove(const Reflector& reflector);
   /// Joins the thread. The reflectors keep what they have.
   void stop();
 

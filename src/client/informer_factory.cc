@@ -57,6 +57,17 @@ std::shared_ptr<Reflector> InformerFactory::metadata(const api::ResourceInfo& re
       .reflector;
 }
 
+void InformerFactory::drop(const std::shared_ptr<Reflector>& reflector) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::erase(order_, reflector) == 0) return;
+    std::erase_if(entries_, [&](const auto& entry) { return entry.second.reflector == reflector; });
+    if (driver_) driver_->remove(*reflector);
+  }
+  reflector->request_stop();
+  reflector->join();
+}
+
 std::vector<std::shared_ptr<Reflector>> InformerFactory::reflectors() {
   const std::lock_guard lock(mutex_);
   return order_;

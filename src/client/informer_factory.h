@@ -97,6 +97,10 @@ class InformerFactory {
   /// remain.
   std::shared_ptr<Reflector> metadata(const api::ResourceInfo& resource);
 
+  /// Ends and forgets an informer whose resource is no longer served; who asks for it again gets another one. Not
+  /// called from a handler.
+  void drop(const std::shared_ptr<Reflector>& reflector);
+
   /// Starts the informers made so far; call again after making more.
   void start();
   /// Waits for the first list of every started informer. False when `stop` was requested first.

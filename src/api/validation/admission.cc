@@ -469,6 +469,25 @@ void check_version_paths(const apiextensionsv1::CustomResourceDefinitionVersion&
   }
 }
 
+/// Groups of the Kubernetes project need its approval (KEP-2337).
+void check_approval(const apiextensionsv1::CustomResourceDefinition& object, ErrorList& errors) {
+  const std::string& group = object.spec.group;
+  const bool is_protected =
+      group == "k8s.io" || group.ends_with(".k8s.io") || group == "kubernetes.io" || group.ends_with(".kubernetes.io");
+  if (!is_protected) return;
+  const Path at = Path("metadata.annotations").key(apiextensionsv1::kKubeAPIApprovedAnnotation);
+  const auto approval = object.metadata.annotations.find(apiextensionsv1::kKubeAPIApprovedAnnotation);
+  if (approval == object.metadata.annotations.end()) {
+    errors.required(at,
+                    "protected groups must have approval annotation \"api-approved.kubernetes.io\", see "
+                    "https://github.com/kubernetes/enhancements/pull/1111");
+  } else if (!approval->second.starts_with("http") && !approval->second.starts_with("unapproved")) {
+    errors.invalid(at, approval->second,
+                   "protected groups must have approval annotation \"api-approved.kubernetes.io\" with either a URL or "
+                   "a reason starting with \"unapproved\", see https://github.com/kubernetes/enhancements/pull/1111");
+  }
+}
+
 void definition_create(const apiextensionsv1::CustomResourceDefinition& object, ErrorList& errors) {
   const Path at("spec");
   const auto& spec = object.spec;
@@ -518,6 +537,7 @@ void definition_create(const apiextensionsv1::CustomResourceDefinition& object, 
                    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
                    "spec.versions[*].schema instead");
   }
+  check_approval(object, errors);
   check_definition_names(spec.names, at.child("names"), errors);
   if (spec.names.plural.empty()) errors.required(at.child("names", "plural"));
   if (spec.names.kind.empty()) errors.required(at.child("names", "kind"));

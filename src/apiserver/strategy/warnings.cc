@@ -6,6 +6,8 @@
 #include <set>
 #include <tuple>
 
+#include "api/structural/check_schema.h"
+#include "api/types/apiextensionsv1.h"
 #include "api/types/appsv1.h"
 #include "api/types/batchv1.h"
 #include "api/types/corev1.h"
@@ -277,11 +279,31 @@ void warn_volume(const corev1::PersistentVolume& volume, Warnings& out) {
 
 }  // namespace
 
+namespace {
+
+/// What a definition asks for that this server does not do yet.
+void warn_definition(const apiextensionsv1::CustomResourceDefinition& definition, Warnings& out) {
+  for (size_t i = 0; i < definition.spec.versions.size(); ++i) {
+    const auto& schema = definition.spec.versions[i].schema;
+    if (!schema || !schema->open_apiv_3_schema || !structural::has_rules(*schema->open_apiv_3_schema)) continue;
+    warn(out, Path("spec.versions").index(i).child("schema", "openAPIV3Schema"),
+         "x-kubernetes-validations are stored, and not enforced by this server yet");
+  }
+  if (definition.spec.conversion && definition.spec.conversion->strategy == apiextensionsv1::kWebhookConverter) {
+    warn(out, Path("spec.conversion.strategy"),
+         "conversion webhooks are not called by this server yet: objects can be reached in their storage version only");
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> warnings_on_create(const Object& object) {
   Warnings out;
   const Path at("spec.template");
   if (const auto* pod = object.as<corev1::Pod>()) {
     warn_pod(pod->metadata, pod->spec, Path(), out);
+  } else if (const auto* definition = object.as<apiextensionsv1::CustomResourceDefinition>()) {
+    warn_definition(*definition, out);
   } else if (const auto* pod_template = object.as<corev1::PodTemplate>()) {
     warn_template(pod_template->template_, Path("template"), out);
   } else if (const auto* controller = object.as<corev1::ReplicationController>()) {

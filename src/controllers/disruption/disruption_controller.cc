@@ -4,11 +4,13 @@
 
 #include <map>
 
+#include "api/codec.h"
 #include "api/conditions.h"
 #include "api/disruption.h"
 #include "api/selectors.h"
 #include "api/types/autoscalingv1.h"
 #include "base/log.h"
+#include "client/discovery.h"
 
 namespace trireme::controllers {
 
@@ -110,13 +112,16 @@ Result<int32_t> DisruptionController::scale_of(const Pod& pod, const api::metav1
   } else if (owner.kind == "StatefulSet" && group == "apps") {
     scale = replicas_of(stateful_sets_.get(ns, owner.name), owner.uid);
   } else {
-    const api::ResourceInfo* resource = api::find_kind(owner.api_version, owner.kind);
-    if (resource == nullptr) {
-      return Status::not_found(
-          fmt::format("no matches for kind \"{}\" in version \"{}\"", owner.kind, owner.api_version));
+    TRY_ASSIGN(const api::ResourceInfo* resource,
+               client::resource_of_kind(client().raw(), owner.api_version, owner.kind));
+    const auto body = client().raw().get_path(client::scale_path(*resource, ns, owner.name));
+    if (body.status().is(Reason::kNotFound) || body.status().is(Reason::kMethodNotAllowed)) {
+      return Status::bad_request(fmt::format("{}{}{} does not implement the scale subresource", resource->resource,
+                                             resource->group.empty() ? "" : ".", resource->group));
     }
-    return Status::bad_request(fmt::format("{}{}{} does not implement the scale subresource", resource->resource,
-                                           resource->group.empty() ? "" : ".", resource->group));
+    TRY(body.status());
+    TRY_ASSIGN(const auto found, api::decode_json<api::autoscalingv1::Scale>(*body));
+    if (found.metadata.uid == owner.uid) scale = found.spec.replicas;
   }
   if (scale) return *scale;
   return Status::not_found(fmt::format("found no controllers for pod \"{}\"", pod.metadata.name));

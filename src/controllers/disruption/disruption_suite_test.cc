@@ -3,6 +3,7 @@
 #include "api/codec.h"
 #include "api/conditions.h"
 #include "api/types/policyv1.h"
+#include "api/value.h"
 #include "controllers/testing/suite.h"
 
 namespace trireme::controllers {
@@ -145,6 +146,37 @@ TEST_F(DisruptionSuite, WhatCannotBeScaledAllowsNothing) {
   ASSERT_TRUE(becomes(budgets, "pdb", "0/0/0/0 SyncFailed"));
   EXPECT_EQ(budgets.get("default", "pdb")->status.conditions[0].message,
             "jobs.batch does not implement the scale subresource");
+}
+
+TEST_F(DisruptionSuite, ACustomResourcesScaleCounts) {
+  const net::Response defined = send("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                                     R"({"metadata":{"name":"fleets.example.com"},"spec":{"group":"example.com",
+          "scope":"Namespaced","names":{"plural":"fleets","kind":"Fleet"},"versions":[{"name":"v1","served":true,
+          "storage":true,"subresources":{"scale":{"specReplicasPath":".spec.size","statusReplicasPath":".status.size"}},
+          "schema":{"openAPIV3Schema":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}]}})");
+  ASSERT_EQ(defined.status, 201) << defined.body;
+  const net::Response made = send("POST", "/apis/example.com/v1/namespaces/default/fleets",
+                                  R"({"apiVersion":"example.com/v1","kind":"Fleet","metadata":{"name":"f"},
+                                      "spec":{"size":3}})");
+  ASSERT_EQ(made.status, 201) << made.body;
+  const auto fleet = api::parse_value(made.body);
+  ASSERT_TRUE(fleet.ok());
+  Pod owned = pod("a");
+  auto& owner = owned.metadata.owner_references.emplace_back();
+  owner.api_version = "example.com/v1";
+  owner.kind = "Fleet";
+  owner.name = "f";
+  owner.uid = fleet->at_path({"metadata", "uid"})->as_string();
+  owner.controller = true;
+  create(owned);
+  create(budget("pdb", R"("maxUnavailable":1)"));
+  run("disruption");
+  Watched<PodDisruptionBudget> budgets(raw());
+  const auto expected = [&] {
+    const auto found = budgets.get("default", "pdb");
+    return found && found->status.expected_pods == 3 && found->status.desired_healthy == 2;
+  };
+  EXPECT_TRUE(budgets.until(expected));
 }
 
 TEST_F(DisruptionSuite, APodThatLivesOnCountsAgain) {

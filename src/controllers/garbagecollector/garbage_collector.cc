@@ -8,7 +8,6 @@
 
 #include "api/value.h"
 #include "base/log.h"
-#include "client/discovery.h"
 
 namespace trireme::controllers {
 namespace {
@@ -77,56 +76,60 @@ Result<std::string> metadata_patch(const ObjectMeta& metadata) {
 
 GarbageCollector::GarbageCollector(const ControllerContext& context)
     : Controller(context, "garbage-collector-controller", context.options.concurrent_gc_syncs),
-      events_(context.events->recorder("garbage-collector-controller")) {
+      events_(context.events->recorder("garbage-collector-controller")),
+      custom_(context, collectable, [this] { enqueue(std::string(kDiscover)); }) {
   std::set<std::pair<std::string, std::string>> seen;
   for (const api::ResourceInfo& resource : api::resources()) {
-    if (collectable(resource) && seen.emplace(resource.group, resource.resource).second) follow(resource);
+    if (collectable(resource) && seen.emplace(resource.group, resource.resource).second) {
+      follow(context.informers->metadata(resource));
+    }
   }
 }
 
-void GarbageCollector::follow(const api::ResourceInfo& resource) {
+void GarbageCollector::follow(const std::shared_ptr<client::Reflector>& reflector) {
   size_t index = 0;
-  Followed* entry = nullptr;
   {
     const std::lock_guard lock(mutex_);
     index = followed_.size();
-    entry = &followed_.emplace_back(Followed{&resource, nullptr});
+    followed_.push_back(Followed{&reflector->resource(), reflector});
   }
-  entry->reflector = context().informers->metadata(resource);
-  client::Reflector& reflector = *entry->reflector;
-  const bool brings_resources = resource.resource == "customresourcedefinitions" || resource.resource == "apiservices";
-  reflector.add_handler(
-      [this, index, brings_resources, &reflector](const client::AnyPointer& before, const client::AnyPointer& after) {
+  reflector->add_handler(
+      [this, index, &from = *reflector](const client::AnyPointer& before, const client::AnyPointer& after) {
         const auto metadata = [&](const client::AnyPointer& object) {
-          return object ? MetadataPointer(object, &reflector.metadata(object)) : nullptr;
+          return object ? MetadataPointer(object, &from.metadata(object)) : nullptr;
         };
         on_change(index, metadata(before), metadata(after));
-        if (brings_resources) enqueue(std::string(kDiscover));
       });
+}
+
+void GarbageCollector::unfollow(const client::Reflector& reflector) {
+  size_t index = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found =
+        std::ranges::find_if(followed_, [&](const Followed& each) { return each.reflector.get() == &reflector; });
+    if (found == followed_.end()) return;
+    index = static_cast<size_t>(found - followed_.begin());
+    found->reflector = nullptr;
+  }
+  for (const client::AnyPointer& object : reflector.cache().list("")) {
+    on_change(index, MetadataPointer(object, &reflector.metadata(object)), nullptr);
+  }
 }
 
 void GarbageCollector::begin() { enqueue(std::string(kDiscover)); }
 
-const GarbageCollector::Followed& GarbageCollector::followed(size_t resource) const {
+GarbageCollector::Followed GarbageCollector::followed(size_t resource) const {
   const std::lock_guard lock(mutex_);
   return followed_[resource];
 }
 
 Status GarbageCollector::discover() {
-  TRY_ASSIGN(client::DiscoveredResources served, client::discover(client().raw()));
-  std::vector<const api::ResourceInfo*> fresh;
-  {
-    const std::lock_guard lock(mutex_);
-    for (api::ResourceInfo& resource : served.resources) {
-      const bool known = std::ranges::any_of(followed_, [&](const Followed& each) {
-        return each.resource->group == resource.group && each.resource->resource == resource.resource;
-      });
-      if (!known && collectable(resource)) fresh.push_back(&discovered_.emplace_back(std::move(resource)));
-    }
-  }
-  for (const api::ResourceInfo* resource : fresh) follow(*resource);
-  if (!fresh.empty()) context().informers->start();
-  return served.incomplete;
+  TRY_ASSIGN(const CustomKinds::Change change, custom_.look());
+  for (const auto& reflector : change.gone) unfollow(*reflector);
+  for (const auto& reflector : change.fresh) follow(reflector);
+  custom_.start();
+  return change.incomplete;
 }
 
 bool GarbageCollector::names(const OwnerReference& reference, const ObjectMeta& dependent,
@@ -225,9 +228,12 @@ Status GarbageCollector::look_up(const ObjectMeta& dependent, const OwnerReferen
   if (const api::ResourceInfo* built_in = api::find_kind(reference.api_version, reference.kind)) {
     resource = *built_in;
   } else {
+    // Any version will do: all show the same objects.
+    const size_t slash = reference.api_version.find('/');
+    const std::string group = slash == std::string::npos ? "" : reference.api_version.substr(0, slash);
     const std::lock_guard lock(mutex_);
     const auto found = std::ranges::find_if(followed_, [&](const Followed& each) {
-      return each.resource->kind == reference.kind && each.resource->api_version() == reference.api_version;
+      return each.reflector && each.resource->kind == reference.kind && each.resource->group == group;
     });
     if (found == followed_.end()) {
       return {Reason::kNotFound,
@@ -306,7 +312,8 @@ Result<std::vector<Observed>> GarbageCollector::unseen_dependents(const Observed
     count = followed_.size();
   }
   for (size_t i = 0; i < count; ++i) {
-    const Followed& each = followed(i);
+    const Followed each = followed(i);
+    if (!each.reflector) continue;
     if (each.reflector->version() >= version || (!each.resource->namespaced && !metadata.namespace_.empty())) continue;
     using List = api::metav1::PartialObjectMetadataList;
     client::ListOptions options;

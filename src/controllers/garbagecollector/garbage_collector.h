@@ -10,6 +10,7 @@
 #include "client/reflector.h"
 #include "controllers/garbagecollector/owner_graph.h"
 #include "controllers/runtime/controller.h"
+#include "controllers/support/custom_kinds.h"
 
 namespace trireme::controllers {
 
@@ -44,9 +45,11 @@ class GarbageCollector final : public Controller {
     bool invalid = false;  ///< A reference that no owner can answer to: nothing may be done.
   };
 
-  void follow(const api::ResourceInfo& resource);
-  const Followed& followed(size_t resource) const;
+  void follow(const std::shared_ptr<client::Reflector>& reflector);
+  Followed followed(size_t resource) const;
   Status discover();
+  /// The resource is no longer served: what was seen of it is gone.
+  void unfollow(const client::Reflector& reflector);
   void on_change(size_t resource, const MetadataPointer& before, const MetadataPointer& after);
   void enqueue_dependents(const std::string& uid);
   /// An owner that waits for its dependents has one less that holds it up.
@@ -71,8 +74,8 @@ class GarbageCollector final : public Controller {
 
   client::EventRecorder events_;
   mutable std::mutex mutex_;
-  std::deque<Followed> followed_;  ///< Only grows; entries never move.
-  std::deque<api::ResourceInfo> discovered_;
+  std::deque<Followed> followed_;  ///< Only grows; entries never move. Null reflectors: no longer served.
+  CustomKinds custom_;
   OwnerGraph graph_;
 };
 

@@ -1,3 +1,6 @@
+#include <thread>
+
+#include "api/value.h"
 #include "controllers/testing/suite.h"
 
 namespace trireme::controllers {
@@ -172,6 +175,58 @@ TEST_F(GarbageCollectorSuite, AKindThatIsNotServedKeepsItsDependents) {
   // The failure is tried again, later.
   ASSERT_TRUE(clock_->wait_for_waiters(1));
   EXPECT_TRUE(secrets.get("default", "unknown"));
+}
+
+TEST_F(GarbageCollectorSuite, CustomResourcesOwnAndAreOwned) {
+  run("garbagecollector");
+  const auto post = [&](const std::string& target, const std::string& body) {
+    const net::Response answer = send("POST", target, body);
+    EXPECT_EQ(answer.status, 201) << answer.body;
+    auto object = api::parse_value(answer.body);
+    return std::string(object.ok() ? object->at_path({"metadata", "uid"})->string_or_empty() : "");
+  };
+  const std::string widgets = "/apis/example.com/v1/namespaces/default/widgets";
+  const auto define = [&] {
+    post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+         R"({"metadata":{"name":"widgets.example.com"},"spec":{"group":"example.com","scope":"Namespaced",
+             "names":{"plural":"widgets","kind":"Widget"},"versions":[{"name":"v1","served":true,"storage":true,
+             "schema":{"openAPIV3Schema":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}]}})");
+  };
+  const auto owned_by = [](const std::string& kind, const std::string& version, const std::string& name,
+                           const std::string& uid) {
+    return R"("ownerReferences":[{"apiVersion":")" + version + R"(","kind":")" + kind + R"(","name":")" + name +
+           R"(","uid":")" + uid + R"("}])";
+  };
+  Watched<ConfigMap> maps(raw());
+  for (int round = 0; round < 2; ++round) {
+    define();
+    // A custom owner of a built-in object, which owns a custom one.
+    const std::string root =
+        post(widgets, R"({"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"root"}})");
+    const std::string child =
+        post("/api/v1/namespaces/default/configmaps",
+             R"({"metadata":{"name":"child",)" + owned_by("Widget", "example.com/v1", "root", root) + "}}");
+    post(widgets, R"({"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"leaf",)" +
+                      owned_by("ConfigMap", "v1", "child", child) + "}}");
+    ASSERT_TRUE(maps.until([&] { return maps.get("default", "child") != nullptr; }));
+    EXPECT_EQ(send("DELETE", widgets + "/root").status, 200);
+    EXPECT_TRUE(maps.until([&] { return maps.get("default", "child") == nullptr; }));
+    const auto leaf_gone = [&] { return send("GET", widgets + "/leaf").status == 404; };
+    for (int i = 0; i < 500 && !leaf_gone(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(leaf_gone());
+    // With its definition an owner goes as well.
+    const std::string last =
+        post(widgets, R"({"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"last"}})");
+    post("/api/v1/namespaces/default/configmaps",
+         R"({"metadata":{"name":"orphan",)" + owned_by("Widget", "example.com/v1", "last", last) + "}}");
+    ASSERT_TRUE(maps.until([&] { return maps.get("default", "orphan") != nullptr; }));
+    EXPECT_EQ(send("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com").status,
+              200);
+    EXPECT_TRUE(maps.until([&] { return maps.get("default", "orphan") == nullptr; }));
+    const auto undefined = [&] { return send("GET", widgets).status == 404; };
+    for (int i = 0; i < 500 && !undefined(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(undefined());
+  }
 }
 
 TEST_F(GarbageCollectorSuite, WhatHadNoCollectorOnceIsOrphanedWithoutAWord) {

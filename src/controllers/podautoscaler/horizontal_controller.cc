@@ -7,6 +7,7 @@
 #include "api/codec.h"
 #include "api/conditions.h"
 #include "base/log.h"
+#include "client/discovery.h"
 #include "client/escape.h"
 
 namespace trireme::controllers {
@@ -63,15 +64,8 @@ void HorizontalController::set_condition(Pass& pass, std::string_view type, bool
 Status HorizontalController::read_scale(Pass& pass) {
   const auto& target = pass.hpa.spec.scale_target_ref;
   const std::string& ns = pass.hpa.metadata.namespace_;
-  pass.target = api::find_kind(target.api_version, target.kind);
-  if (pass.target == nullptr) {
-    return Status::not_found(
-        fmt::format("no matches for kind \"{}\" in version \"{}\"", target.kind, target.api_version));
-  }
-  const std::string root = pass.target->group.empty() ? "/api/" : "/apis/" + pass.target->group + "/";
-  TRY_ASSIGN(const std::string body,
-             client().raw().get_path(fmt::format("{}{}/namespaces/{}/{}/{}/{}", root, pass.target->version, ns,
-                                                 pass.target->resource, client::escaped(target.name), kScale)));
+  TRY_ASSIGN(pass.target, client::resource_of_kind(client().raw(), target.api_version, target.kind));
+  TRY_ASSIGN(const std::string body, client().raw().get_path(client::scale_path(*pass.target, ns, target.name)));
   TRY_ASSIGN(pass.scale, api::decode_json<Scale>(body));
   return {};
 }

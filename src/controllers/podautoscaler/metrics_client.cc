@@ -6,6 +6,7 @@
 #include "api/scheme.h"
 #include "api/types/metricsv1beta1.h"
 #include "api/value.h"
+#include "client/discovery.h"
 #include "client/escape.h"
 
 namespace trireme::controllers {
@@ -127,11 +128,8 @@ Result<int64_t> MetricsClient::object(std::string_view ns,
                                       const api::autoscalingv2::CrossVersionObjectReference& object,
                                       const MetricIdentifier& metric) {
   TRY_ASSIGN(const api::LabelSelector selector, selector_of(metric));
-  const api::ResourceInfo* resource = api::find_kind(object.api_version, object.kind);
-  if (resource == nullptr) {
-    return Status::not_found(
-        fmt::format("no matches for kind \"{}\" in version \"{}\"", object.kind, object.api_version));
-  }
+  TRY_ASSIGN(const api::ResourceInfo* resource,
+             client::resource_of_kind(client_.raw(), object.api_version, object.kind));
   std::string of = resource->resource;
   if (!resource->group.empty()) of += "." + resource->group;
   const std::string name = client::escaped(object.name);

@@ -246,5 +246,34 @@ TEST_F(QuotaSuite, LimitRangesGiveDefaultsAndBounds) {
   EXPECT_TRUE(post<PersistentVolumeClaim>(claim("2Gi")).ok());
 }
 
+TEST_F(QuotaSuite, CustomResourcesAreCounted) {
+  run("resourcequota");
+  Watched<ResourceQuota> quotas(raw());
+  ResourceQuota quota;
+  quota.metadata.namespace_ = "default";
+  quota.metadata.name = "q";
+  quota.spec.hard.insert_or_assign("count/widgets.example.com", Quantity::of(1));
+  create(quota);
+  const net::Response defined =
+      send("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+           R"({"metadata":{"name":"widgets.example.com"},"spec":{"group":"example.com","scope":"Namespaced",
+          "names":{"plural":"widgets","kind":"Widget"},"versions":[{"name":"v1","served":true,"storage":true,
+          "schema":{"openAPIV3Schema":{"type":"object"}}}]}})");
+  ASSERT_EQ(defined.status, 201) << defined.body;
+  ASSERT_TRUE(used_is(quotas, "q", "count/widgets.example.com=0"));
+  const std::string widgets = "/apis/example.com/v1/namespaces/default/widgets";
+  const auto make = [&](const std::string& name) {
+    return send("POST", widgets,
+                R"({"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":")" + name + R"("}})");
+  };
+  ASSERT_EQ(make("one").status, 201);
+  ASSERT_TRUE(used_is(quotas, "q", "count/widgets.example.com=1"));
+  const net::Response refused = make("two");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_NE(refused.body.find("exceeded quota: q"), std::string::npos) << refused.body;
+  ASSERT_EQ(send("DELETE", widgets + "/one").status, 200);
+  EXPECT_TRUE(used_is(quotas, "q", "count/widgets.example.com=0"));
+}
+
 }  // namespace
 }  // namespace trireme::controllers

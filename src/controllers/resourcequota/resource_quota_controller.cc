@@ -14,8 +14,12 @@ using api::corev1::Service;
 
 namespace {
 
+/// The key (no quota's) under which it looks for resources that are not built in.
+constexpr std::string_view kDiscover = "discover";
 // Between the charge and the object's appearance: a recount in that time would miss it.
 constexpr Duration kSettle = std::chrono::seconds(5);
+// What the first list of a kind takes.
+constexpr Duration kListing = std::chrono::milliseconds(100);
 
 bool has_verb(const api::ResourceInfo& resource, std::string_view verb) {
   return std::ranges::find(resource.verbs, verb) != resource.verbs.end();
@@ -35,28 +39,65 @@ bool is(const api::ResourceInfo& resource) {
 
 ResourceQuotaController::ResourceQuotaController(const ControllerContext& context)
     : Controller(context, "resourcequota-controller", context.options.concurrent_resource_quota_syncs),
-      quotas_(context.informers->informer<ResourceQuota>()) {
+      quotas_(context.informers->informer<ResourceQuota>()),
+      custom_(context, is_countable, [this] { enqueue(std::string(kDiscover)); }) {
   // What counts by content is wanted whole; of everything else the metadata will do.
   context.informers->informer<Pod>();
   context.informers->informer<Service>();
   context.informers->informer<PersistentVolumeClaim>();
   std::set<std::pair<std::string, std::string>> seen;
   for (const api::ResourceInfo& resource : api::resources()) {
-    if (is_countable(resource) && seen.emplace(resource.group, resource.resource).second) follow(resource);
+    if (is_countable(resource) && seen.emplace(resource.group, resource.resource).second) {
+      follow(context.informers->metadata(resource));
+    }
   }
   quotas_.add_handler([this](const auto& before, const auto& after) { on_quota(before, after); });
 }
 
-void ResourceQuotaController::follow(const api::ResourceInfo& resource) {
-  auto counted = std::make_unique<Counted>(Counted{quota::Evaluator::of(resource)});
+void ResourceQuotaController::begin() { enqueue(std::string(kDiscover)); }
+
+void ResourceQuotaController::follow(const std::shared_ptr<client::Reflector>& reflector) {
+  const api::ResourceInfo& resource = reflector->resource();
+  auto counted = std::make_shared<Counted>(Counted{quota::Evaluator::of(resource)});
   counted->pods = is<Pod>(resource);
   counted->by_content = counted->pods || is<Service>(resource) || is<PersistentVolumeClaim>(resource);
-  counted->objects = context().informers->metadata(resource);
-  counted_.push_back(std::move(counted));
-  const Counted& own = *counted_.back();
-  own.objects->add_handler([this, &own](const client::AnyPointer& before, const client::AnyPointer& after) {
-    on_object(own, before.get(), after.get(), own.objects->metadata(after ? after : before).namespace_);
+  counted->objects = reflector;
+  const Counted& own = *counted;
+  {
+    const std::lock_guard lock(mutex_);
+    counted_.push_back(counted);
+  }
+  reflector->add_handler([this, kept = std::weak_ptr<Counted>(counted), &own](const client::AnyPointer& before,
+                                                                              const client::AnyPointer& after) {
+    if (const auto alive = kept.lock()) {
+      on_object(own, before.get(), after.get(), own.objects->metadata(after ? after : before).namespace_);
+    }
   });
+}
+
+void ResourceQuotaController::recount(const quota::Evaluator& evaluator) {
+  for (const auto& each : quotas_.list()) {
+    if (!evaluator.tracked(each->spec.hard).empty()) enqueue(client::key_of(each->metadata));
+  }
+}
+
+Status ResourceQuotaController::discover() {
+  TRY_ASSIGN(const CustomKinds::Change change, custom_.look());
+  for (const auto& reflector : change.gone) {
+    std::shared_ptr<Counted> dropped;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = std::ranges::find_if(counted_, [&](const auto& each) { return each->objects == reflector; });
+      if (found == counted_.end()) continue;
+      dropped = std::move(*found);
+      counted_.erase(found);
+    }
+    recount(dropped->evaluator);
+  }
+  for (const auto& reflector : change.fresh) follow(reflector);
+  custom_.start();
+  for (const auto& reflector : change.fresh) recount(quota::Evaluator::of(reflector->resource()));
+  return change.incomplete;
 }
 
 void ResourceQuotaController::on_quota(const std::shared_ptr<const ResourceQuota>& before,
@@ -96,10 +137,20 @@ void ResourceQuotaController::on_object(const Counted& counted, const void* befo
 }
 
 ResourceList ResourceQuotaController::count(const ResourceQuota& quota, WallTime now, Duration& due) const {
+  std::vector<std::shared_ptr<Counted>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all = counted_;
+  }
   ResourceList used;
-  for (const auto& counted : counted_) {
+  for (const auto& counted : all) {
     const std::vector<std::string> names = counted->evaluator.tracked(quota.spec.hard);
     if (names.empty()) continue;
+    if (!counted->objects->synced()) {
+      // A kind that has just come to be served: what was known of it stays for now.
+      due = std::min(due, kListing);
+      continue;
+    }
     for (const std::string& name : names) used.emplace(name);
     for (const client::AnyPointer& object : counted->objects->cache().list(quota.metadata.namespace_)) {
       if (!counted->evaluator.in_scopes(quota.spec, object.get())) continue;
@@ -115,6 +166,10 @@ ResourceList ResourceQuotaController::count(const ResourceQuota& quota, WallTime
 }
 
 Result<Outcome> ResourceQuotaController::reconcile(const std::string& key) {
+  if (key == kDiscover) {
+    TRY(discover());
+    return Outcome::done();
+  }
   const auto stored = quotas_.get(key);
   if (!stored) return Outcome::done();
   Duration due = context().options.resource_quota_sync_period;

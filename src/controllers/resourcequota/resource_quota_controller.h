@@ -1,12 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "api/quota/evaluator.h"
 #include "api/types/corev1.h"
 #include "controllers/runtime/controller.h"
+#include "controllers/support/custom_kinds.h"
 
 namespace trireme::controllers {
 
@@ -20,6 +22,8 @@ class ResourceQuotaController final : public Controller {
  public:
   explicit ResourceQuotaController(const ControllerContext& context);
   Result<Outcome> reconcile(const std::string& key) override;
+  /// Asks what is served besides the built-in resources.
+  void begin() override;
 
  private:
   /// A resource whose objects quotas count.
@@ -29,7 +33,10 @@ class ResourceQuotaController final : public Controller {
     bool pods = false;
     std::shared_ptr<client::Reflector> objects;
   };
-  void follow(const api::ResourceInfo& resource);
+  void follow(const std::shared_ptr<client::Reflector>& reflector);
+  Status discover();
+  /// Every quota that counts such objects is counted anew.
+  void recount(const api::quota::Evaluator& evaluator);
   void on_quota(const std::shared_ptr<const api::corev1::ResourceQuota>& before,
                 const std::shared_ptr<const api::corev1::ResourceQuota>& after);
   void on_object(const Counted& counted, const void* before, const void* after, const std::string& ns);
@@ -37,7 +44,9 @@ class ResourceQuotaController final : public Controller {
   api::ResourceList count(const api::corev1::ResourceQuota& quota, WallTime now, Duration& due) const;
 
   client::Informer<api::corev1::ResourceQuota>& quotas_;
-  std::vector<std::unique_ptr<Counted>> counted_;
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<Counted>> counted_;
+  CustomKinds custom_;
 };
 
 }  // namespace trireme::controllers

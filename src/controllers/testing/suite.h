@@ -123,6 +123,15 @@ class ControllersSuite : public ::testing::Test {
     EXPECT_TRUE(made.ok()) << made.status().to_string();
     return made.ok() ? *made : T();
   }
+  /// One request as it goes over the wire, for what has no type here.
+  net::Response send(std::string method, std::string target, std::string body = "") {
+    net::Request request{.method = std::move(method), .target = std::move(target), .body = std::move(body)};
+    request.headers = {{"Content-Type", "application/json"}};
+    apiserver::authn::UserInfo user;
+    user.name = "system:admin";
+    user.groups = {"system:masters"};
+    return server_->call(std::move(request), user);
+  }
   /// A server may lose the race against a controller's write of the same object.
   template <typename T>
   Status remove(std::string_view ns, std::string_view name, const client::DeleteOptions& options = {}) {
