@@ -37,70 +37,94 @@ Result<std::vector<Schema>> compile_all(const std::vector<JSONSchemaProps>& list
 Status compile_children(const JSONSchemaProps& props, Schema& schema) {
   for (const auto& [name, each] : props.properties) {
     TRY_ASSIGN(Schema property, compile_level(each));
-    schema.has_defaults = schema.has_defaults || property.has_defaults || property.default_value.has_value();
+    schema.has_defaults = schema.has_defaults || property.has_defaults || property.default_value != nullptr;
     schema.properties.emplace(name, std::move(property));
   }
   if (const auto& additional = props.additional_properties) {
     if (additional->schema) {
       TRY_ASSIGN(schema.additional_properties, compile_child(*additional->schema));
       schema.has_defaults = schema.has_defaults || schema.additional_properties->has_defaults ||
-                            schema.additional_properties->default_value.has_value();
+                            schema.additional_properties->default_value != nullptr;
     } else {
-      (additional->allows ? schema.additional_properties_allowed : schema.additional_properties_refused) = true;
+      schema.additional_properties_allowed = additional->allows;
+      schema.additional_properties_refused = !additional->allows;
     }
   }
   if (props.items && props.items->schema) {
     TRY_ASSIGN(schema.items, compile_child(*props.items->schema));
-    schema.has_defaults = schema.has_defaults || schema.items->has_defaults || schema.items->default_value.has_value();
+    schema.has_defaults = schema.has_defaults || schema.items->has_defaults || schema.items->default_value != nullptr;
   }
   return {};
 }
 
+Result<std::shared_ptr<const re2::RE2>> compile_pattern(const std::string& text) {
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(kPatternMemory);
+  auto pattern = std::make_shared<const re2::RE2>(text, options);
+  if (!pattern->ok()) return Status::bad_request("pattern: " + pattern->error());
+  return pattern;
+}
+
+bool has_rules_of_its_own(const JSONSchemaProps& props) {
+  return !props.format.empty() || props.x_kubernetes_list_type || !props.required.empty() || !props.enum_.empty() ||
+         props.minimum || props.maximum || props.multiple_of || props.min_length || props.max_length ||
+         props.min_items || props.max_items || props.min_properties || props.max_properties || !props.pattern.empty() ||
+         !props.all_of.empty() || !props.any_of.empty() || !props.one_of.empty() || props.not_;
+}
+
+Result<std::unique_ptr<const Rules>> compile_rules(const JSONSchemaProps& props) {
+  auto rules = std::make_unique<Rules>();
+  rules->format = props.format;
+  if (props.x_kubernetes_list_type) rules->list_type = *props.x_kubernetes_list_type;
+  rules->list_map_keys = props.x_kubernetes_list_map_keys;
+  rules->required = props.required;
+  for (const RawJson& each : props.enum_) {
+    TRY_ASSIGN(Value value, parse_raw(each));
+    rules->enumeration.push_back(std::move(value));
+  }
+  rules->minimum = props.minimum;
+  rules->maximum = props.maximum;
+  rules->multiple_of = props.multiple_of;
+  rules->exclusive_minimum = props.exclusive_minimum;
+  rules->exclusive_maximum = props.exclusive_maximum;
+  rules->min_length = props.min_length;
+  rules->max_length = props.max_length;
+  rules->min_items = props.min_items;
+  rules->max_items = props.max_items;
+  rules->min_properties = props.min_properties;
+  rules->max_properties = props.max_properties;
+  if (!props.pattern.empty()) {
+    TRY_ASSIGN(rules->pattern, compile_pattern(props.pattern));
+    rules->pattern_text = props.pattern;
+  }
+  TRY_ASSIGN(rules->all_of, compile_all(props.all_of));
+  TRY_ASSIGN(rules->any_of, compile_all(props.any_of));
+  TRY_ASSIGN(rules->one_of, compile_all(props.one_of));
+  if (props.not_) {
+    TRY_ASSIGN(rules->negated, compile_child(*props.not_));
+  }
+  return std::unique_ptr<const Rules>(std::move(rules));
+}
+
+constexpr std::string_view kTypeNames[] = {"", "object", "array", "string", "integer", "number", "boolean"};
+
 Result<Schema> compile_level(const JSONSchemaProps& props) {
   Schema schema;
-  schema.type = props.type;
-  schema.format = props.format;
+  const auto name = std::ranges::find(kTypeNames, props.type);
+  if (name == std::end(kTypeNames)) return Status::bad_request("type: there is no type " + props.type);
+  schema.type = static_cast<ValueType>(name - std::begin(kTypeNames));
   schema.nullable = props.nullable;
   schema.int_or_string = props.x_kubernetes_int_or_string;
   schema.embedded_resource = props.x_kubernetes_embedded_resource;
   schema.preserve_unknown_fields = props.x_kubernetes_preserve_unknown_fields.value_or(false);
   if (props.default_) {
-    TRY_ASSIGN(schema.default_value, parse_raw(*props.default_));
+    TRY_ASSIGN(Value value, parse_raw(*props.default_));
+    schema.default_value = std::make_unique<const Value>(std::move(value));
   }
-  if (props.x_kubernetes_list_type) schema.list_type = *props.x_kubernetes_list_type;
-  schema.list_map_keys = props.x_kubernetes_list_map_keys;
   TRY(compile_children(props, schema));
-
-  schema.required = props.required;
-  for (const RawJson& each : props.enum_) {
-    TRY_ASSIGN(Value value, parse_raw(each));
-    schema.enumeration.push_back(std::move(value));
-  }
-  schema.minimum = props.minimum;
-  schema.maximum = props.maximum;
-  schema.multiple_of = props.multiple_of;
-  schema.exclusive_minimum = props.exclusive_minimum;
-  schema.exclusive_maximum = props.exclusive_maximum;
-  schema.min_length = props.min_length;
-  schema.max_length = props.max_length;
-  schema.min_items = props.min_items;
-  schema.max_items = props.max_items;
-  schema.min_properties = props.min_properties;
-  schema.max_properties = props.max_properties;
-  if (!props.pattern.empty()) {
-    re2::RE2::Options options;
-    options.set_log_errors(false);
-    options.set_max_mem(kPatternMemory);
-    auto pattern = std::make_shared<const re2::RE2>(props.pattern, options);
-    if (!pattern->ok()) return Status::bad_request("pattern: " + pattern->error());
-    schema.pattern = std::move(pattern);
-    schema.pattern_text = props.pattern;
-  }
-  TRY_ASSIGN(schema.all_of, compile_all(props.all_of));
-  TRY_ASSIGN(schema.any_of, compile_all(props.any_of));
-  TRY_ASSIGN(schema.one_of, compile_all(props.one_of));
-  if (props.not_) {
-    TRY_ASSIGN(schema.negated, compile_child(*props.not_));
+  if (has_rules_of_its_own(props)) {
+    TRY_ASSIGN(schema.own_rules, compile_rules(props));
   }
   return schema;
 }
@@ -165,6 +189,13 @@ class Pruner {
 bool must_not_be_null(const Value& value, const Schema& schema) { return value.is_null() && !schema.nullable; }
 
 }  // namespace
+
+std::string_view to_string(ValueType type) { return kTypeNames[static_cast<size_t>(type)]; }
+
+const Rules& Schema::rules() const {
+  static const Rules kNone;
+  return own_rules ? *own_rules : kNone;
+}
 
 Result<std::shared_ptr<const Schema>> compile(const JSONSchemaProps& props) {
   TRY_ASSIGN(Schema schema, compile_level(props));

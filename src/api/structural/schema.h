@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "api/map.h"
 #include "api/types/apiextensionsv1.h"
 #include "api/value.h"
 #include "base/result.h"
@@ -21,24 +21,13 @@ class RE2;
 /// https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
 namespace trireme::api::structural {
 
-/// One level of a schema, ready for use. Immutable after `compile`; thread-safe.
-struct Schema {
-  std::string type;  ///< "object", "array", "string", "integer", "number", "boolean"; empty: any.
-  std::string format;
-  bool nullable = false;
-  bool int_or_string = false;
-  bool embedded_resource = false;
-  bool preserve_unknown_fields = false;
-  std::optional<Value> default_value;
+struct Schema;
 
-  std::map<std::string, Schema, std::less<>> properties;
-  std::unique_ptr<const Schema> additional_properties;
-  bool additional_properties_allowed = false;  ///< Said so, without a schema for them.
-  bool additional_properties_refused = false;
-  std::unique_ptr<const Schema> items;
+/// What values must meet besides their type. Most levels of a schema have nothing of it.
+struct Rules {
+  std::string format;
   std::string list_type;  ///< "atomic", "set", "map"
   std::vector<std::string> list_map_keys;
-
   std::vector<std::string> required;
   std::vector<Value> enumeration;
   std::optional<double> minimum, maximum, multiple_of;
@@ -48,9 +37,31 @@ struct Schema {
   std::shared_ptr<const re2::RE2> pattern;
   std::vector<Schema> all_of, any_of, one_of;
   std::unique_ptr<const Schema> negated;
+};
 
+enum class ValueType : uint8_t { kAny, kObject, kArray, kString, kInteger, kNumber, kBoolean };
+/// "object"; empty for any.
+std::string_view to_string(ValueType type);
+
+/// One level of a schema, ready for use, as small as can be: definitions have tens of thousands. Immutable after
+/// `compile`; thread-safe.
+struct Schema {
+  ValueType type = ValueType::kAny;
+  bool nullable : 1 = false;
+  bool int_or_string : 1 = false;
+  bool embedded_resource : 1 = false;
+  bool preserve_unknown_fields : 1 = false;
+  bool additional_properties_allowed : 1 = false;  ///< Said so, without a schema for them.
+  bool additional_properties_refused : 1 = false;
   /// Whether some level below has a default, so that applying them is worth a walk.
-  bool has_defaults = false;
+  bool has_defaults : 1 = false;
+  std::unique_ptr<const Value> default_value;
+  Map<Schema> properties;
+  std::unique_ptr<const Schema> additional_properties;
+  std::unique_ptr<const Schema> items;
+  std::unique_ptr<const Rules> own_rules;
+
+  const Rules& rules() const;
 };
 
 /// Fails for a pattern that is no regular expression and for a default or enumerated value that is no JSON: such a

@@ -50,14 +50,15 @@ class Validator {
   explicit Validator(ErrorList& errors) : errors_(errors) {}
 
   void check(const Value& value, const Schema& schema, const std::string& at) {
-    if (value.is_null() && (schema.nullable || (schema.type.empty() && !schema.int_or_string))) return;
+    if (value.is_null() && (schema.nullable || (schema.type == ValueType::kAny && !schema.int_or_string))) return;
     if (!check_type(value, schema, at)) return;
-    if (!schema.enumeration.empty()) check_enumeration(value, schema, at);
-    if (value.is_number()) check_number(value, schema, at);
-    if (value.is_string()) check_string(value.as_string(), schema, at);
-    if (value.is_array()) check_array(value.as_array(), schema, at);
-    if (value.is_object()) check_object(value, schema, at);
-    check_combinations(value, schema, at);
+    const Rules& rules = schema.rules();
+    if (!rules.enumeration.empty()) check_enumeration(value, rules, at);
+    if (value.is_number()) check_number(value, rules, at);
+    if (value.is_string()) check_string(value.as_string(), rules, at);
+    if (value.is_array()) check_array(value.as_array(), schema, rules, at);
+    if (value.is_object()) check_object(value, schema, rules, at);
+    check_combinations(value, rules, at);
   }
 
  private:
@@ -77,84 +78,87 @@ class Validator {
       type_error(value, at, "integer,string");
       return false;
     }
-    if (schema.type.empty() || given == schema.type || (schema.type == "number" && given == "integer")) return true;
-    type_error(value, at, schema.type);
+    if (schema.type == ValueType::kAny || given == to_string(schema.type) ||
+        (schema.type == ValueType::kNumber && given == "integer")) {
+      return true;
+    }
+    type_error(value, at, to_string(schema.type));
     return false;
   }
 
-  void check_enumeration(const Value& value, const Schema& schema, const std::string& at) {
-    if (std::ranges::find(schema.enumeration, value) != schema.enumeration.end()) return;
+  void check_enumeration(const Value& value, const Rules& rules, const std::string& at) {
+    if (std::ranges::find(rules.enumeration, value) != rules.enumeration.end()) return;
     std::vector<std::string> texts;
-    for (const Value& each : schema.enumeration) texts.push_back(each.is_string() ? each.as_string() : to_json(each));
+    for (const Value& each : rules.enumeration) texts.push_back(each.is_string() ? each.as_string() : to_json(each));
     const std::vector<std::string_view> views(texts.begin(), texts.end());
     errors_.not_supported(Path(at), shown(value), validation::Supported(std::span(views)));
   }
 
-  void check_number(const Value& value, const Schema& schema, const std::string& at) {
+  void check_number(const Value& value, const Rules& rules, const std::string& at) {
     const double number = value.as_double();
-    if (schema.maximum && (schema.exclusive_maximum ? number >= *schema.maximum : number > *schema.maximum)) {
+    if (rules.maximum && (rules.exclusive_maximum ? number >= *rules.maximum : number > *rules.maximum)) {
       invalid(value, at,
-              fmt::format("should be less than {}{}", schema.exclusive_maximum ? "" : "or equal to ",
-                          number_text(*schema.maximum)));
+              fmt::format("should be less than {}{}", rules.exclusive_maximum ? "" : "or equal to ",
+                          number_text(*rules.maximum)));
     }
-    if (schema.minimum && (schema.exclusive_minimum ? number <= *schema.minimum : number < *schema.minimum)) {
+    if (rules.minimum && (rules.exclusive_minimum ? number <= *rules.minimum : number < *rules.minimum)) {
       invalid(value, at,
-              fmt::format("should be greater than {}{}", schema.exclusive_minimum ? "" : "or equal to ",
-                          number_text(*schema.minimum)));
+              fmt::format("should be greater than {}{}", rules.exclusive_minimum ? "" : "or equal to ",
+                          number_text(*rules.minimum)));
     }
-    if (schema.multiple_of && *schema.multiple_of > 0) {
-      const double quotient = number / *schema.multiple_of;
+    if (rules.multiple_of && *rules.multiple_of > 0) {
+      const double quotient = number / *rules.multiple_of;
       if (std::abs(quotient - std::round(quotient)) > 1e-9) {
-        invalid(value, at, "should be a multiple of " + number_text(*schema.multiple_of));
+        invalid(value, at, "should be a multiple of " + number_text(*rules.multiple_of));
       }
     }
     constexpr double kLowest = std::numeric_limits<int32_t>::min();
     constexpr double kHighest = std::numeric_limits<int32_t>::max();
-    if (schema.format == "int32" && (number < kLowest || number > kHighest)) {
+    if (rules.format == "int32" && (number < kLowest || number > kHighest)) {
       invalid(value, at, fmt::format("must be of type int32: \"{}\"", type_of(value)));
     }
   }
 
-  void check_string(const std::string& text, const Schema& schema, const std::string& at) {
-    if (schema.max_length && length_of(text) > *schema.max_length) {
-      errors_.too_long(Path(at), static_cast<size_t>(std::max<int64_t>(*schema.max_length, 0)));
+  void check_string(const std::string& text, const Rules& rules, const std::string& at) {
+    if (rules.max_length && length_of(text) > *rules.max_length) {
+      errors_.too_long(Path(at), static_cast<size_t>(std::max<int64_t>(*rules.max_length, 0)));
     }
-    if (schema.min_length && length_of(text) < *schema.min_length) {
-      invalid(text, at, fmt::format("should be at least {} chars long", *schema.min_length));
+    if (rules.min_length && length_of(text) < *rules.min_length) {
+      invalid(text, at, fmt::format("should be at least {} chars long", *rules.min_length));
     }
-    if (schema.pattern && !re2::RE2::PartialMatch(text, *schema.pattern)) {
-      invalid(text, at, fmt::format("should match '{}'", schema.pattern_text));
+    if (rules.pattern && !re2::RE2::PartialMatch(text, *rules.pattern)) {
+      invalid(text, at, fmt::format("should match '{}'", rules.pattern_text));
     }
-    if (!schema.format.empty() && !has_format(schema.format, text)) {
+    if (!rules.format.empty() && !has_format(rules.format, text)) {
       errors_.type_invalid(Path(at), BadValue(text),
-                           fmt::format("{} in body must be of type {}: {}", at, schema.format, go_quote(text)));
+                           fmt::format("{} in body must be of type {}: {}", at, rules.format, go_quote(text)));
     }
   }
 
-  void check_array(const Value::Array& array, const Schema& schema, const std::string& at) {
+  void check_array(const Value::Array& array, const Schema& schema, const Rules& rules, const std::string& at) {
     const auto size = static_cast<int64_t>(array.size());
-    if (schema.max_items && size > *schema.max_items) {
-      errors_.too_many(Path(at), array.size(), static_cast<size_t>(std::max<int64_t>(*schema.max_items, 0)));
+    if (rules.max_items && size > *rules.max_items) {
+      errors_.too_many(Path(at), array.size(), static_cast<size_t>(std::max<int64_t>(*rules.max_items, 0)));
     }
-    if (schema.min_items && size < *schema.min_items) {
+    if (rules.min_items && size < *rules.min_items) {
       errors_.invalid(Path(at), BadValue(size),
-                      fmt::format("{} in body should have at least {} items", at, *schema.min_items));
+                      fmt::format("{} in body should have at least {} items", at, *rules.min_items));
     }
     if (schema.items) {
       for (size_t i = 0; i < array.size(); ++i) check(array[i], *schema.items, fmt::format("{}[{}]", at, i));
     }
-    if (schema.list_type == "set" || schema.list_type == "map") check_unique(array, schema, at);
+    if (rules.list_type == "set" || rules.list_type == "map") check_unique(array, rules, at);
   }
 
   /// Elements of a set, or of a map by its keys, that are there twice.
-  void check_unique(const Value::Array& array, const Schema& schema, const std::string& at) {
+  void check_unique(const Value::Array& array, const Rules& rules, const std::string& at) {
     std::set<std::string> seen;
     for (size_t i = 0; i < array.size(); ++i) {
       Value identity = array[i];
-      if (schema.list_type == "map") {
+      if (rules.list_type == "map") {
         if (!array[i].is_object()) continue;
         identity = Value::object();
-        for (const std::string& key : schema.list_map_keys) {
+        for (const std::string& key : rules.list_map_keys) {
           if (const Value* part = array[i].find(key)) identity[key] = *part;
         }
       }
@@ -162,18 +166,18 @@ class Validator {
     }
   }
 
-  void check_object(const Value& object, const Schema& schema, const std::string& at) {
+  void check_object(const Value& object, const Schema& schema, const Rules& rules, const std::string& at) {
     const Value::Map& members = object.as_object();
     const auto size = static_cast<int64_t>(members.size());
-    if (schema.max_properties && size > *schema.max_properties) {
-      errors_.too_many(Path(at), members.size(), static_cast<size_t>(std::max<int64_t>(*schema.max_properties, 0)));
+    if (rules.max_properties && size > *rules.max_properties) {
+      errors_.too_many(Path(at), members.size(), static_cast<size_t>(std::max<int64_t>(*rules.max_properties, 0)));
     }
-    if (schema.min_properties && size < *schema.min_properties) {
+    if (rules.min_properties && size < *rules.min_properties) {
       errors_.invalid(Path(at), BadValue(size),
-                      fmt::format("{} in body should have at least {} properties", at, *schema.min_properties));
+                      fmt::format("{} in body should have at least {} properties", at, *rules.min_properties));
     }
     const Path path(at);
-    for (const std::string& name : schema.required) {
+    for (const std::string& name : rules.required) {
       if (object.find(name) == nullptr) errors_.required(path.child(name));
     }
     for (const auto& [name, member] : members) {
@@ -208,16 +212,16 @@ class Validator {
     return ignored.empty();
   }
 
-  void check_combinations(const Value& value, const Schema& schema, const std::string& at) {
+  void check_combinations(const Value& value, const Rules& rules, const std::string& at) {
     auto refuse = [&](std::string_view detail) {
       errors_.invalid(Path(at), shown(value), fmt::format("\"{}\" must {}", at, detail));
     };
     auto count = [&](const std::vector<Schema>& list) {
       return std::ranges::count_if(list, [&](const Schema& each) { return meets(value, each, at); });
     };
-    for (const Schema& each : schema.all_of) check(value, each, at);
-    if (!schema.any_of.empty() && count(schema.any_of) == 0) {
-      for (const Schema& each : schema.any_of) {
+    for (const Schema& each : rules.all_of) check(value, each, at);
+    if (!rules.any_of.empty() && count(rules.any_of) == 0) {
+      for (const Schema& each : rules.any_of) {
         ErrorList closest;
         Validator(closest).check(value, each, at);
         errors_.append(std::move(closest));
@@ -225,15 +229,15 @@ class Validator {
       }
       refuse("validate at least one schema (anyOf)");
     }
-    if (!schema.one_of.empty()) {
-      const auto valid = count(schema.one_of);
+    if (!rules.one_of.empty()) {
+      const auto valid = count(rules.one_of);
       if (valid != 1) {
         refuse(valid == 0
                    ? std::string("validate one and only one schema (oneOf). Found none valid")
                    : fmt::format("validate one and only one schema (oneOf). Found {} valid alternatives", valid));
       }
     }
-    if (schema.negated && meets(value, *schema.negated, at)) refuse("not validate the schema (not)");
+    if (rules.negated && meets(value, *rules.negated, at)) refuse("not validate the schema (not)");
   }
 
   ErrorList& errors_;
