@@ -25,11 +25,13 @@ std::string config_file(const ClusterOptions& options) { return options.network_
 std::string subnet_file(const ClusterOptions& options) { return options.network_folder() + "/subnet.env"; }
 
 /// Clusters in other than the default folder keep to rules of their own.
-std::string rules_table(const ClusterOptions& options) {
-  std::string name(overlay::kMasqueradeTable);
+std::string own_name(std::string_view usual, const ClusterOptions& options) {
+  std::string name(usual);
   if (options.data_dir != ClusterOptions().data_dir) name += "-" + bridge_name(options.network_folder());
   return name;
 }
+std::string rules_table(const ClusterOptions& options) { return own_name(overlay::kMasqueradeTable, options); }
+std::string forward_chain(const ClusterOptions& options) { return own_name(overlay::kForwardChain, options); }
 
 Result<NetworkConfig> network_config(const ClusterOptions& options) {
   if (options.network.starts_with('{')) return overlay::parse_network_config(options.network);
@@ -91,6 +93,8 @@ Result<std::unique_ptr<overlay::Overlay>> start_node_overlay(const ClusterOption
   overlay.interface.iface = options.node_addresses();
   overlay.ip_masq = true;
   overlay.masquerade_table = rules_table(options);
+  overlay.forward_rules = options.iptables_forward_rules;
+  overlay.forward_chain = forward_chain(options);
   overlay.subnet_file = subnet_file(options);
   overlay.cni_file = options.cni_config_folder() + "/10-trireme.conflist";
   overlay.cni_bridge = bridge_name(options.network_folder());
@@ -111,7 +115,7 @@ Status remove_node_overlay(const ClusterOptions& options) {
   if (const auto env = linux::read_file(subnet_file(options)); env.ok()) {
     own = overlay::previous_subnets(*env, config);
   }
-  return overlay::remove_overlay(config, own, rules_table(options));
+  return overlay::remove_overlay(config, own, rules_table(options), forward_chain(options));
 }
 
 std::string node_cni_folder(const ClusterOptions& options) {

@@ -69,13 +69,15 @@ FlagSet flanneld_flags(FlanneldOptions& options) {
   flags.add("public-ip", &options.overlay.public_ip, "address that other nodes send to");
   flags.add("public-ipv6", &options.overlay.public_ipv6, "IPv6 address that other nodes send to");
   flags.add("ip-masq", &options.overlay.ip_masq, "give traffic that leaves the network the node's address");
+  flags.add("iptables-forward-rules", &options.overlay.forward_rules,
+            "let packets of the network pass iptables' chain FORWARD, also where another program makes it drop");
   flags.add("subnet-file", &options.overlay.subnet_file, "file that tells the node's subnet and MTU");
   flags.add("version", &options.version, "print the version");
   flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
   flags.add("help", &options.help, "print this text");
-  // Rules are watched, not written again and again; and a table of one's own cannot overrule another's verdict.
-  for (const char* ignored : {"iptables-resync", "iptables-forward-rules", "ip-masq-fully-random-disable",
-                              "logtostderr", "alsologtostderr", "log_dir"}) {
+  // Rules are watched, not written again and again.
+  for (const char* ignored :
+       {"iptables-resync", "ip-masq-fully-random-disable", "logtostderr", "alsologtostderr", "log_dir"}) {
     flags.add_ignored(ignored);
   }
   return flags;
