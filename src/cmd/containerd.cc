@@ -140,10 +140,16 @@ Result<std::unique_ptr<Containerd>> Containerd::start(const ContainerdOptions& o
   }
   TRY(linux::make_dirs(options.folder, 0711));
   TRY(write_mirrors(options));  // read at each pull, so that they hold for a running containerd too
+  const std::string configuration_file = options.folder + "/config.toml";
+  const std::string wanted = configuration(options, containerd->socket_);
   containerd->pid_ = running_containerd(options.folder);
-  if (containerd->pid_ != 0) return containerd;
-  std::string configuration_file = options.folder + "/config.toml";
-  TRY(linux::replace_file(configuration_file, configuration(options, containerd->socket_), 0644));
+  if (containerd->pid_ != 0) {
+    const auto used = linux::read_file(configuration_file);
+    if (used.ok() && *used == wanted) return containerd;
+    // Containers do not need it, and the next one finds them.
+    containerd->stop();
+  }
+  TRY(linux::replace_file(configuration_file, wanted, 0644));
   ::unlink(containerd->socket_.c_str());
   if (!linux::find_program("containerd")) {
     return Status::not_found("containerd is not installed; on Debian: apt-get install containerd runc");

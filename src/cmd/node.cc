@@ -30,11 +30,19 @@ namespace {
 constexpr auto kContainerdTimeout = std::chrono::seconds(30);
 constexpr auto kReadyPoll = std::chrono::milliseconds(10);
 
-bool is_ready(const api::corev1::Node& node) {
+/// Null: the node has not said yet.
+const api::corev1::NodeCondition* readiness(const api::corev1::Node& node) {
   for (const auto& condition : node.status.conditions) {
-    if (condition.type == "Ready") return condition.status == "True";
+    if (condition.type == "Ready") return &condition;
   }
-  return false;
+  return nullptr;
+}
+
+/// As the runtime reports it, alone: other problems stand before or behind it with a comma between.
+bool lacks_only_a_network_plugin(const std::string& message) {
+  return message.starts_with("container runtime network not ready: ") &&
+         message.find("reason:NetworkPluginNotReady ") != std::string::npos &&
+         message.find(", container runtime") == std::string::npos;
 }
 
 }  // namespace
@@ -51,13 +59,13 @@ Status Node::prepare_network() {
   return set_up_node_network(node_network_options(options_));
 }
 
-Status Node::prepare_runtime() {
+Status Node::prepare_runtime(const std::string& cni_config_folder) {
   endpoint_ = options_.container_runtime_endpoint;
   if (!endpoint_.empty()) return {};
 
   ContainerdOptions containerd;
   containerd.folder = options_.containerd_folder();
-  containerd.cni_config_folder = options_.cni_config_folder();
+  containerd.cni_config_folder = cni_config_folder;
   TRY_ASSIGN(containerd.cni_program_folder, cni_program_folder());
   containerd.sandbox_image = options_.sandbox_image;
   TRY_ASSIGN(containerd.registry_mirrors, parse_mirrors(options_.registry_mirrors));
@@ -142,11 +150,21 @@ Status Node::wait_ready(Duration timeout) {
   Duration deadline = clock_->monotonic() + timeout;
   while (clock_->monotonic() < deadline) {
     auto node = client.get<api::corev1::Node>("", options_.node_name);
-    if (node.ok() && is_ready(*node)) return {};
+    const auto* ready = node.ok() ? readiness(*node) : nullptr;
+    if (ready != nullptr && ready->status == "True") return {};
+    if (ready != nullptr && options_.network == "none" && lacks_only_a_network_plugin(ready->message)) {
+      fmt::print("  {} is not Ready before a network plugin is configured in {}\n", options_.node_name,
+                 options_.cni_config_folder());
+      return {};
+    }
     std::this_thread::sleep_for(kReadyPoll);
   }
   return Status::timeout(fmt::format("node {} did not become Ready; kubectl describe node {} tells why",
                                      options_.node_name, options_.node_name));
+}
+
+std::string node_step_name(const ClusterOptions& options) {
+  return fmt::format("node {} {}", options.node_name, options.network == "none" ? "started" : "Ready");
 }
 
 void Node::stop(bool remove_pods) {

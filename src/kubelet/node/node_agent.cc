@@ -64,6 +64,11 @@ void NodeAgent::set_addresses(std::vector<std::string> addresses) {
   nap_.request_stop();
 }
 
+Status NodeAgent::network() const {
+  const std::lock_guard lock(mutex_);
+  return network_;
+}
+
 NodeFacts NodeAgent::gather() {
   NodeFacts facts{options_, machine_, name_, {}, port_, {}, false, {}, {}, {}, 0, clock_->now()};
   {
@@ -78,6 +83,10 @@ NodeFacts NodeAgent::gather() {
   if (auto conditions = runtime_->status(); conditions.ok()) {
     facts.runtime_reachable = true;
     facts.runtime_conditions = std::move(*conditions);
+    {
+      const std::lock_guard lock(mutex_);
+      network_ = network_state(facts.runtime_conditions);
+    }
     Duration now = clock_->monotonic();
     if (images_stale_.exchange(false) || now - images_at_ > kImageListAge) {
       if (auto images = runtime_->list_images(); images.ok()) images_ = std::move(*images);
