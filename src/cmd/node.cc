@@ -66,7 +66,7 @@ Status Node::prepare_runtime(const std::string& cni_config_folder) {
   ContainerdOptions containerd;
   containerd.folder = options_.containerd_folder();
   containerd.cni_config_folder = cni_config_folder;
-  TRY_ASSIGN(containerd.cni_program_folder, cni_program_folder());
+  TRY_ASSIGN(containerd.cni_program_folder, cni_program_folder(options_.cni_bin_dir));
   containerd.sandbox_image = options_.sandbox_image;
   TRY_ASSIGN(containerd.registry_mirrors, parse_mirrors(options_.registry_mirrors));
   TRY_ASSIGN(containerd_, Containerd::start(containerd));

@@ -131,7 +131,8 @@ Status remove_node_network(const NodeNetworkOptions& options) {
   return {};
 }
 
-Result<std::string> cni_program_folder() {
+Result<std::string> cni_program_folder(const std::string& given) {
+  if (!given.empty()) return given;
   for (const char* folder : {"/usr/lib/cni", "/opt/cni/bin"}) {
     if (std::filesystem::exists(std::string(folder) + "/bridge")) return std::string(folder);
   }

@@ -137,9 +137,4 @@ Status remove_node_overlay(const ClusterOptions& options) {
   return overlay::remove_overlay(config, own, rules_table(options), forward_chain(options));
 }
 
-std::string node_cni_folder(const ClusterOptions& options) {
-  const std::string own = options.network_folder() + "/conf";
-  return linux::list_dir(own).empty() ? "/etc/cni/net.d" : own;
-}
-
 }  // namespace trireme::cmd
