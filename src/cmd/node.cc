@@ -52,11 +52,12 @@ Node::Node(const ClusterOptions& options, std::shared_ptr<Clock> clock) : option
 Node::~Node() = default;
 
 Status Node::prepare_network() {
+  TRY(set_up_node_network(node_network_options(options_)));
   if (Status status = linux::enable_bridge_filter(); !status.ok()) {
     log::error("Network policies do not hold, and services do not work, between pods of this machine",
                {{"error", status}});
   }
-  return set_up_node_network(node_network_options(options_));
+  return {};
 }
 
 Status Node::prepare_runtime(const std::string& cni_config_folder) {
