@@ -16,6 +16,8 @@ using api::corev1::Node;
 using api::corev1::NodeStatus;
 
 constexpr std::chrono::milliseconds kUnreadyCheck{100};  // while the node waits for its runtime or network
+constexpr std::chrono::seconds kLateCheck{1};            // and when that takes longer than
+constexpr std::chrono::seconds kSoon{10};
 constexpr std::chrono::minutes kImageListAge{1};
 constexpr std::string_view kLeaseNamespace = "kube-node-lease";
 
@@ -212,6 +214,7 @@ Status NodeAgent::renew_lease() {
 void NodeAgent::run(std::stop_token stop) {
   Duration lease_every = std::chrono::seconds(std::max(options_.node_lease_duration_seconds / 4, 1));
   std::optional<Duration> lease_at;
+  std::optional<Duration> unready_since;
   bool failing = false;
   while (!stop.stop_requested()) {
     NodeFacts facts = gather();
@@ -238,7 +241,10 @@ void NodeAgent::run(std::stop_token stop) {
     }
     Duration wait = options_.node_status_update_frequency;
     if (lease_at) wait = std::min(wait, std::max<Duration>(*lease_at + lease_every - now, kUnreadyCheck));
-    if (!status.ok() || !is_ready(reported_)) wait = std::min<Duration>(wait, kUnreadyCheck);
+    if (is_ready(reported_)) unready_since.reset();
+    if (!is_ready(reported_) && !unready_since) unready_since = now;
+    const bool long_unready = unready_since && now - *unready_since > kSoon;
+    if (!status.ok() || unready_since) wait = std::min<Duration>(wait, long_unready ? kLateCheck : kUnreadyCheck);
     std::stop_token awake;
     {
       const std::lock_guard lock(mutex_);
