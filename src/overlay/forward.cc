@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <iterator>
 #include <optional>
 #include <vector>
@@ -103,17 +104,19 @@ std::string legacy_program(bool ipv6, std::string_view suffix = "") {
 }
 
 bool legacy_table_loaded(bool ipv6) {
-  const auto names = linux::read_file(ipv6 ? "/proc/thread-self/net/ip6_tables_names" : "/proc/thread-self/net/ip_tables_names");
+  const auto names =
+      linux::read_file(ipv6 ? "/proc/thread-self/net/ip6_tables_names" : "/proc/thread-self/net/ip_tables_names");
   return names.ok() && std::ranges::count(split_list(*names, '\n'), "filter") > 0;
 }
 
-/// Of the command that other programs call: what they write is there sooner or later.
+/// Of the command that other programs call: what they write is there sooner or later. It is a link to the program that
+/// has all of its kind (before 1.8 the only one).
 bool iptables_is_legacy() {
-  static const bool legacy = [] {
-    const auto version = linux::run_program({"iptables", "--version"});
-    return version.ok() && version->find("legacy") != std::string::npos;
-  }();
-  return legacy;
+  const auto program = linux::find_program("iptables", {"/usr/sbin", "/sbin"});
+  if (!program) return false;
+  std::error_code error;
+  const auto name = std::filesystem::canonical(*program, error).filename();
+  return name == "xtables-legacy-multi" || name == "xtables-multi";
 }
 
 /// The lines of `iptables-legacy -S`. Nothing where there is no such program.

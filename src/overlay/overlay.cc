@@ -176,9 +176,9 @@ class RunningOverlay final : public Overlay {
     watch(input, applier.device_links());
     const uint32_t mtu = pod_mtu(*config_, input.external.mtu);
     TRY(masquerade(input.own));
-    TRY(let_forwarded_pass());
     TRY(write_files(input.own, mtu));
     TRY(leases_->complete());
+    TRY(let_forwarded_pass());
     TRY(status);
     return true;
   }
