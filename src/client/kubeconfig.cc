@@ -2,14 +2,18 @@
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <mutex>
+#include <optional>
 
 #include "api/value.h"
 #include "api/yaml.h"
+#include "base/text.h"
 
 namespace trireme::client {
 namespace {
@@ -90,25 +94,62 @@ Status each_named(const api::Value& config, std::string_view list, std::string_v
   return {};
 }
 
-/// Adds the configuration's headers to every request.
-class HeaderTransport final : public net::Transport {
+/// A token that its file's owner replaces now and then (a service account's lives for an hour).
+class TokenFile {
  public:
-  HeaderTransport(std::unique_ptr<net::Transport> inner, net::Headers headers)
-      : inner_(std::move(inner)), headers_(std::move(headers)) {}
-  Result<net::Response> round_trip(const net::Request& request, std::stop_token stop) override {
-    return inner_->round_trip(with_headers(request), stop);
-  }
-  Result<std::unique_ptr<net::ResponseStream>> open(const net::Request& request, std::stop_token stop) override {
-    return inner_->open(with_headers(request), stop);
+  explicit TokenFile(std::string path) : path_(std::move(path)) {}
+
+  /// What the file holds. When it cannot be read any more, what it held last; NotFound when it never could.
+  Result<std::string> token() {
+    struct stat now {};
+    const bool there = ::stat(path_.c_str(), &now) == 0;
+    const std::lock_guard lock(mutex_);
+    const bool same = there && now.st_ino == seen_.st_ino && now.st_mtim.tv_sec == seen_.st_mtim.tv_sec &&
+                      now.st_mtim.tv_nsec == seen_.st_mtim.tv_nsec;
+    if (same) return token_;
+    auto text = read_file(path_);
+    if (text.ok()) {
+      token_ = trimmed(*text);
+      seen_ = now;
+    }
+    return token_.empty() && !text.ok() ? Result<std::string>(text.status()) : token_;
   }
 
  private:
-  net::Request with_headers(net::Request request) const {
+  const std::string path_;
+  std::mutex mutex_;
+  struct stat seen_ {};
+  std::string token_;
+};
+
+/// Adds the configuration's headers to every request.
+class HeaderTransport final : public net::Transport {
+ public:
+  HeaderTransport(std::unique_ptr<net::Transport> inner, net::Headers headers, const std::string& token_file)
+      : inner_(std::move(inner)), headers_(std::move(headers)) {
+    if (!token_file.empty()) token_.emplace(token_file);
+  }
+  Result<net::Response> round_trip(const net::Request& request, std::stop_token stop) override {
+    TRY_ASSIGN(const net::Request with, with_headers(request));
+    return inner_->round_trip(with, stop);
+  }
+  Result<std::unique_ptr<net::ResponseStream>> open(const net::Request& request, std::stop_token stop) override {
+    TRY_ASSIGN(const net::Request with, with_headers(request));
+    return inner_->open(with, stop);
+  }
+
+ private:
+  Result<net::Request> with_headers(net::Request request) {
     for (const auto& [name, value] : headers_) request.headers.add(name, value);
+    if (token_) {
+      TRY_ASSIGN(const std::string token, token_->token());
+      request.headers.add("Authorization", "Bearer " + token);
+    }
     return request;
   }
   std::unique_ptr<net::Transport> inner_;
   net::Headers headers_;
+  std::optional<TokenFile> token_;
 };
 
 std::string yaml_string(std::string_view text) {
@@ -219,13 +260,11 @@ Result<ClientConfig> client_config(const Kubeconfig& config, const std::string& 
   const KubeconfigUser& user = entry->second;
   out.transport.tls.certificate_pem = user.certificate_pem;
   out.transport.tls.key_pem = user.key_pem;
-  std::string token = user.token;
   if (!user.token_file.empty()) {
-    TRY_ASSIGN(token, read_file(user.token_file));
-    while (!token.empty() && (token.back() == '\n' || token.back() == '\r' || token.back() == ' ')) token.pop_back();
-  }
-  if (!token.empty()) {
-    out.headers.add("Authorization", "Bearer " + token);
+    TRY(read_file(user.token_file).status());
+    out.token_file = user.token_file;
+  } else if (!user.token.empty()) {
+    out.headers.add("Authorization", "Bearer " + user.token);
   } else if (!user.username.empty()) {
     out.headers.add("Authorization", "Basic " + base64(user.username + ":" + user.password));
   } else if (!user.unsupported.empty() && user.certificate_pem.empty()) {
@@ -237,11 +276,37 @@ Result<ClientConfig> client_config(const Kubeconfig& config, const std::string& 
   return out;
 }
 
+Result<ClientConfig> in_cluster_config(const std::string& folder) {
+  const char* host = std::getenv("KUBERNETES_SERVICE_HOST");
+  const char* port = std::getenv("KUBERNETES_SERVICE_PORT");
+  if (host == nullptr || port == nullptr || *host == '\0' || *port == '\0') {
+    return Status::not_found(
+        "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined");
+  }
+  ClientConfig out;
+  const bool ipv6 = std::string_view(host).find(':') != std::string_view::npos;
+  out.transport.base_url = ipv6 ? fmt::format("https://[{}]:{}", host, port) : fmt::format("https://{}:{}", host, port);
+  out.token_file = folder + "/token";
+  TRY(read_file(out.token_file).status());
+  TRY_ASSIGN(out.transport.tls.ca_pem, read_file(folder + "/ca.crt"));
+  const auto ns = read_file(folder + "/namespace");
+  out.ns = ns.ok() && !trimmed(*ns).empty() ? std::string(trimmed(*ns)) : "default";
+  return out;
+}
+
+Result<ClientConfig> default_client_config() {
+  TRY_ASSIGN(const Kubeconfig kubeconfig, load_kubeconfig(kubeconfig_paths()));
+  const bool in_pod = std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
+  return kubeconfig.current_context.empty() && in_pod ? in_cluster_config() : client_config(kubeconfig);
+}
+
 Result<std::shared_ptr<net::Transport>> connect(ClientConfig config) {
   TRY_ASSIGN(std::unique_ptr<net::Transport> transport, net::http_transport(std::move(config.transport)));
-  if (config.headers.size() == 0) return std::shared_ptr<net::Transport>(std::move(transport));
+  if (config.headers.size() == 0 && config.token_file.empty()) {
+    return std::shared_ptr<net::Transport>(std::move(transport));
+  }
   return std::shared_ptr<net::Transport>(
-      std::make_shared<HeaderTransport>(std::move(transport), std::move(config.headers)));
+      std::make_shared<HeaderTransport>(std::move(transport), std::move(config.headers), config.token_file));
 }
 
 std::string kubeconfig_text(const std::string& cluster_name, const std::string& user_name,

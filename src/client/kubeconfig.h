@@ -23,7 +23,7 @@ struct KubeconfigUser {
   std::string certificate_pem;
   std::string key_pem;
   std::string token;
-  std::string token_file;  ///< Read when the options are made; wins over `token`.
+  std::string token_file;  ///< Wins over `token`.
   std::string username;
   std::string password;
   std::string impersonate;
@@ -50,7 +50,9 @@ struct Kubeconfig {
 struct ClientConfig {
   net::HttpTransportOptions transport;
   net::Headers headers;  ///< Authorization and impersonation: to be sent with every request.
-  std::string ns;        ///< The context's namespace; "default" when it names none.
+  /// Holds the bearer token, which others replace before it expires; empty: there is none.
+  std::string token_file;
+  std::string ns;  ///< The context's namespace; "default" when it names none.
 };
 
 /// Where the configuration is looked for: the files of $KUBECONFIG (a list with ':'), else ~/.kube/config.
@@ -65,7 +67,17 @@ Result<Kubeconfig> parse_kubeconfig(std::string_view yaml, const std::string& fo
 /// The given context, or the current one when empty. NotFound names what is missing.
 Result<ClientConfig> client_config(const Kubeconfig& config, const std::string& context = {});
 
-/// A transport that adds the configuration's headers to each request.
+/// Where a pod finds its service account's token, the server's authority and its namespace.
+inline constexpr std::string_view kServiceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// That of a process in a pod: the server named by $KUBERNETES_SERVICE_HOST and $KUBERNETES_SERVICE_PORT, as the pod's
+/// service account. NotFound outside of a pod.
+/// https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
+Result<ClientConfig> in_cluster_config(const std::string& folder = std::string(kServiceAccountFolder));
+
+/// As kubectl finds its configuration: the current context of `kubeconfig_paths`, else `in_cluster_config`.
+Result<ClientConfig> default_client_config();
+
+/// A transport that adds the configuration's headers to each request, and the token that the file holds at that time.
 Result<std::shared_ptr<net::Transport>> connect(ClientConfig config);
 
 /// A kubeconfig with one cluster, user and context, everything inline: what `trireme up` writes for its admin.

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "net/server.h"
+
 namespace trireme::client {
 namespace {
 
@@ -81,7 +83,8 @@ TEST_F(KubeconfigTest, ReadsInlineDataAndFilesBesideIt) {
   ASSERT_TRUE(robots.ok());
   EXPECT_TRUE(robots->transport.tls.insecure_skip_verify);
   EXPECT_EQ(robots->ns, "default");
-  EXPECT_EQ(robots->headers.get("Authorization"), "Bearer two");
+  EXPECT_EQ(robots->headers.get("Authorization"), "");
+  EXPECT_EQ(robots->token_file, (folder_ / "token").string());
   EXPECT_EQ(robots->headers.get("Impersonate-User"), "somebody");
   EXPECT_EQ(robots->headers.all("Impersonate-Group").size(), 2u);
 
@@ -127,6 +130,59 @@ TEST_F(KubeconfigTest, WhatIsWrittenReadsBack) {
   EXPECT_EQ(options->transport.base_url, cluster.server);
   EXPECT_EQ(options->transport.tls.ca_pem, cluster.ca_pem);
   EXPECT_EQ(options->transport.tls.key_pem, user.key_pem);
+}
+
+/// Answers with what proves who asks.
+class Mirror final : public net::Handler {
+ public:
+  void handle(std::shared_ptr<net::Exchange> exchange) override {
+    exchange->respond(200, {}, std::string(exchange->request().headers.get("Authorization")));
+  }
+};
+
+TEST_F(KubeconfigTest, ATokenIsReadAgainWhenItsFileHasChanged) {
+  Mirror mirror;
+  auto server = net::Server::start({.address = "127.0.0.1", .port = 0}, mirror);
+  ASSERT_TRUE(server.ok()) << server.status().to_string();
+  ClientConfig config;
+  config.transport.base_url = "http://127.0.0.1:" + std::to_string((*server)->port());
+  config.token_file = write("token", "first\n");
+  auto transport = connect(std::move(config));
+  ASSERT_TRUE(transport.ok());
+  const auto seen = [&] {
+    net::Request request;
+    request.target = "/";
+    return (*transport)->round_trip(request)->body;
+  };
+  EXPECT_EQ(seen(), "Bearer first");
+  // As a kubelet replaces it.
+  std::filesystem::rename(write("next", "second"), folder_ / "token");
+  EXPECT_EQ(seen(), "Bearer second");
+  std::filesystem::remove(folder_ / "token");
+  EXPECT_EQ(seen(), "Bearer second");
+}
+
+TEST_F(KubeconfigTest, APodsProcessIsItsServiceAccount) {
+  ::unsetenv("KUBERNETES_SERVICE_HOST");
+  EXPECT_TRUE(in_cluster_config(folder_).status().is(Reason::kNotFound));
+  ::setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1", 1);
+  ::setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+  EXPECT_FALSE(in_cluster_config(folder_).ok()) << "without a token";
+  write("token", "t");
+  write("ca.crt", "CA");
+  auto config = in_cluster_config(folder_);
+  ASSERT_TRUE(config.ok()) << config.status().to_string();
+  EXPECT_EQ(config->transport.base_url, "https://10.96.0.1:443");
+  EXPECT_EQ(config->transport.tls.ca_pem, "CA");
+  EXPECT_EQ(config->token_file, (folder_ / "token").string());
+  EXPECT_EQ(config->ns, "default");
+  write("namespace", "kube-flannel");
+  ::setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1);
+  config = in_cluster_config(folder_);
+  EXPECT_EQ(config->transport.base_url, "https://[fd00::1]:443");
+  EXPECT_EQ(config->ns, "kube-flannel");
+  ::unsetenv("KUBERNETES_SERVICE_HOST");
+  ::unsetenv("KUBERNETES_SERVICE_PORT");
 }
 
 }  // namespace

@@ -35,9 +35,8 @@ Status write_client_kubeconfig(Pki& pki, const ClusterOptions& options, uint16_t
 }
 
 Result<client::ClientConfig> given_client_config(const std::string& file) {
-  std::vector<std::string> paths = client::kubeconfig_paths();
-  if (!file.empty()) paths = {file};
-  TRY_ASSIGN(const client::Kubeconfig kubeconfig, client::load_kubeconfig(paths));
+  if (file.empty()) return client::default_client_config();
+  TRY_ASSIGN(const client::Kubeconfig kubeconfig, client::load_kubeconfig({file}));
   return client::client_config(kubeconfig);
 }
 

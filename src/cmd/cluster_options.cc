@@ -84,6 +84,11 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
   flags.add("network", &options.network,
             "how pods of different machines reach each other: vxlan, host-gw, the path of a flannel net-conf.json, or "
             "none: a network plugin that is configured in /etc/cni/net.d (default: vxlan, or as the cluster has it)");
+  flags.add("cni-bin-dir", &options.cni_bin_dir,
+            "folder of the CNI plugins' programs (default: /usr/lib/cni, or /opt/cni/bin where that has none); for the "
+            "containerd that is started here");
+  flags.add("iptables-forward-rules", &options.iptables_forward_rules,
+            "let packets of pods pass iptables' chain FORWARD, also where another program makes it drop");
   flags.add("registry-mirror", &options.registry_mirrors, "HOST=URL: ask URL before HOST for images; may be repeated");
   flags.add("sandbox-image", &options.sandbox_image, "image that holds a pod's namespaces");
   flags.add("cluster-dns", &options.cluster_dns,

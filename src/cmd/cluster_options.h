@@ -25,6 +25,8 @@ struct ClusterOptions {
   /// How pods of different machines reach each other: "vxlan", "host-gw", "none" (a CNI configuration of somebody
   /// else's), or the path of a flannel net-conf.json. Empty: as the cluster says that this machine has joined.
   std::string network;
+  bool iptables_forward_rules = true;
+  std::string cni_bin_dir;                     ///< Empty: where the standard plugins are found.
   std::string cluster_cidr = "10.244.0.0/16";  ///< One range, or an IPv4 and an IPv6 one with a comma between them.
   bool allocate_node_cidrs = true;
   int node_cidr_mask_size = 24;

@@ -2,12 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
-#include <condition_variable>
 #include <csignal>
 #include <memory>
-#include <mutex>
-#include <random>
 
 #include "base/flags.h"
 #include "base/log.h"
@@ -16,6 +12,7 @@
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
+#include "cmd/component.h"
 #include "cmd/component_server.h"
 #include "cmd/configz.h"
 #include "cmd/control_plane.h"
@@ -36,47 +33,6 @@
 
 namespace trireme::cmd {
 namespace {
-
-int fail(std::string_view component, const Status& status) {
-  fmt::print(stderr, "{}: {}\n", component, status.message());
-  return 1;
-}
-
-/// What every component is told.
-struct CommonOptions {
-  std::string kubeconfig;
-  int verbosity = 0;
-  bool help = false;
-};
-
-FlagSet common_flags(std::string usage, CommonOptions& options) {
-  FlagSet flags(std::move(usage));
-  flags.add("kubeconfig", &options.kubeconfig, "how to reach the API server, and as whom");
-  flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
-  flags.add("help", &options.help, "print this text");
-  flags.add_ignored("logtostderr");
-  return flags;
-}
-
-/// Parses; returns true when the caller goes on, with `code` set otherwise.
-bool parse(FlagSet& flags, const std::vector<std::string>& words, const CommonOptions& options,
-           std::string_view component, int& code) {
-  auto arguments = flags.parse(words);
-  Status status = arguments.status();
-  if (status.ok() && options.help) {
-    fmt::print("{}", flags.help());
-    code = 0;
-    return false;
-  }
-  if (status.ok() && !arguments->empty())
-    status = Status::bad_request("unexpected argument \"" + arguments->front() + "\"");
-  if (status.ok()) {
-    if (options.verbosity >= 2) log::set_level(log::Level::kDebug);
-    return true;
-  }
-  code = fail(component, status);
-  return false;
-}
 
 /// The component's own server; null when it is off. `raw` serves where no kubeconfig of its own is given.
 Result<std::unique_ptr<ComponentServer>> serve(const ServingOptions& options, ServedContent content,
@@ -112,22 +68,6 @@ class ShownMetrics {
 /// This process ends when it does not lead any longer.
 std::pair<std::string, std::function<Status()>> leading_check() {
   return {"leaderElection", [] { return Status(); }};
-}
-
-/// `start` while signals can already end it, then until one comes.
-Status run_until_signal(const std::function<Status(std::stop_token)>& start) {
-  sigset_t signals = block_stop_signals();
-  std::stop_source stop;
-  Status status;
-  std::jthread starter([&] {
-    status = start(stop.get_token());
-    if (!status.ok()) ::kill(::getpid(), SIGTERM);
-  });
-  int signal = 0;
-  sigwait(&signals, &signal);
-  stop.request_stop();
-  starter.join();
-  return status;
 }
 
 Status serve_api(const ClusterOptions& options) {

@@ -127,34 +127,54 @@ pid_t running_containerd(const std::string& folder) {
   return 0;
 }
 
+Containerd::Containerd(const std::string& folder)
+    : configuration_file_(folder + "/config.toml"),
+      socket_(folder + "/containerd.sock"),
+      log_file_(folder + "/containerd.log"),
+      pid_file_(folder + "/containerd.pid"),
+      pid_(running_containerd(folder)) {}
+
 Result<std::unique_ptr<Containerd>> Containerd::start(const ContainerdOptions& options) {
-  auto containerd = std::unique_ptr<Containerd>(new Containerd);
-  containerd->socket_ = options.folder + "/containerd.sock";
-  containerd->log_file_ = options.folder + "/containerd.log";
-  containerd->pid_file_ = options.folder + "/containerd.pid";
-  if (containerd->socket_.size() + sizeof ".ttrpc" >= sizeof sockaddr_un::sun_path) {
+  auto containerd = std::unique_ptr<Containerd>(new Containerd(options.folder));
+  const std::string& socket = containerd->socket_;
+  if (socket.size() + sizeof ".ttrpc" >= sizeof sockaddr_un::sun_path) {
     return Status::bad_request(fmt::format(
         "the data folder's path is too long: a Unix socket's name may have {} characters, {} has {}; choose a shorter "
         "--data-dir",
-        sizeof sockaddr_un::sun_path - sizeof ".ttrpc" - 1, containerd->socket_, containerd->socket_.size()));
+        sizeof sockaddr_un::sun_path - sizeof ".ttrpc" - 1, socket, socket.size()));
   }
   TRY(linux::make_dirs(options.folder, 0711));
   TRY(write_mirrors(options));  // read at each pull, so that they hold for a running containerd too
-  containerd->pid_ = running_containerd(options.folder);
+  const std::string wanted = configuration(options, socket);
+  if (containerd->pid_ != 0) {
+    const auto used = linux::read_file(containerd->configuration_file_);
+    if (used.ok() && *used == wanted) return containerd;
+    // Containers do not need it, and the next one finds them.
+    containerd->stop();
+  }
+  TRY(linux::replace_file(containerd->configuration_file_, wanted, 0644));
+  TRY(containerd->launch());
+  return containerd;
+}
+
+Result<std::unique_ptr<Containerd>> Containerd::start_again(const std::string& folder) {
+  auto containerd = std::unique_ptr<Containerd>(new Containerd(folder));
   if (containerd->pid_ != 0) return containerd;
-  std::string configuration_file = options.folder + "/config.toml";
-  TRY(linux::replace_file(configuration_file, configuration(options, containerd->socket_), 0644));
-  ::unlink(containerd->socket_.c_str());
+  if (!linux::exists(containerd->configuration_file_)) return Status::not_found(containerd->configuration_file_);
+  TRY(containerd->launch());
+  return containerd;
+}
+
+Status Containerd::launch() {
+  ::unlink(socket_.c_str());
   if (!linux::find_program("containerd")) {
     return Status::not_found("containerd is not installed; on Debian: apt-get install containerd runc");
   }
-  TRY_ASSIGN(linux::ChildProcess child, linux::ChildProcess::spawn({{"containerd", "--config", configuration_file},
-                                                                    {},
-                                                                    containerd->log_file_,
-                                                                    /*new_session=*/true}));
-  containerd->pid_ = child.pid();
-  TRY(linux::replace_file(containerd->pid_file_, fmt::format("{}\n", child.pid()), 0644));
-  return containerd;
+  TRY_ASSIGN(linux::ChildProcess child,
+             linux::ChildProcess::spawn(
+                 {{"containerd", "--config", configuration_file_}, {}, log_file_, /*new_session=*/true}));
+  pid_ = child.pid();
+  return linux::replace_file(pid_file_, fmt::format("{}\n", pid_), 0644);
 }
 
 Status Containerd::wait_ready(Duration timeout) {

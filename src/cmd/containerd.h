@@ -26,6 +26,8 @@ struct ContainerdOptions {
 class Containerd {
  public:
   static Result<std::unique_ptr<Containerd>> start(const ContainerdOptions& options);
+  /// As it was started last in this folder. NotFound: it never was.
+  static Result<std::unique_ptr<Containerd>> start_again(const std::string& folder);
 
   std::string endpoint() const { return "unix://" + socket_; }
   /// Blocks until it accepts connections.
@@ -34,7 +36,10 @@ class Containerd {
   void stop();
 
  private:
-  Containerd() = default;
+  explicit Containerd(const std::string& folder);
+  Status launch();
+
+  std::string configuration_file_;
   std::string socket_;
   std::string log_file_;
   std::string pid_file_;

@@ -51,19 +51,28 @@ FlagSet join_flags(JoinOptions& options) {
 class JoinedNode {
  public:
   explicit JoinedNode(JoinOptions options)
-      : options_(std::move(options)), clock_(real_clock()), node_(options_.node, clock_) {}
+      : options_(std::move(options)),
+        network_given_(!options_.node.network.empty()),
+        clock_(real_clock()),
+        node_(options_.node, clock_) {}
   ~JoinedNode() { stop(); }
 
   Status start() {
     TRY(find_membership());
     // containerd takes longest to start: it does so while the machine joins.
-    std::future<Status> prepared = std::async(std::launch::async, [&] { return node_.prepare_runtime(); });
+    const std::string cni_config_folder = options_.node.cni_config_folder();
+    std::future<Status> prepared =
+        std::async(std::launch::async, [&] { return node_.prepare_runtime(cni_config_folder); });
     const bool again = !membership_.server.empty();
     Status status = again ? rejoin() : join_cluster();
     const Status runtime = step("containerd", [&] { return prepared.get(); });
     TRY(status);
     TRY(runtime);
-    TRY(step(fmt::format("node {} Ready", options_.node.node_name), [&]() -> Status {
+    if (options_.node.cni_config_folder() != cni_config_folder) {
+      // The cluster has said meanwhile that the network is somebody else's.
+      TRY(step("containerd again", [&] { return node_.prepare_runtime(options_.node.cni_config_folder()); }));
+    }
+    TRY(step(node_step_name(options_.node), [&]() -> Status {
       TRY(start_node());
       Status ready = node_.wait_ready(again ? kAgainReadyTimeout : kNodeReadyTimeout);
       if (ready.ok() || !again) return ready;
@@ -98,6 +107,7 @@ class JoinedNode {
       TRY_ASSIGN(found->server, join::server_url(options_.address));
     }
     membership_ = std::move(*found);
+    if (!network_given_) options_.node.network = membership_.facts.network;
     return {};
   }
 
@@ -171,7 +181,7 @@ class JoinedNode {
     }
     options_.node.cluster_cidr = membership_.facts.cluster_cidr;
     options_.node.service_cidr = membership_.facts.service_cidr;
-    if (options_.node.network.empty()) options_.node.network = membership_.facts.network;
+    if (!network_given_) options_.node.network = membership_.facts.network;
     options_.node.cluster_domain = membership_.facts.cluster_domain;
     const std::string& dns = membership_.facts.cluster_dns;
     if (options_.node.cluster_dns.empty()) {
@@ -202,6 +212,7 @@ class JoinedNode {
   }
 
   JoinOptions options_;
+  const bool network_given_;  ///< By a flag; else the cluster says it.
   std::shared_ptr<Clock> clock_;
   Membership membership_;
   std::unique_ptr<join::NodeCertificates> certificates_;

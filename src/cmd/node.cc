@@ -30,11 +30,19 @@ namespace {
 constexpr auto kContainerdTimeout = std::chrono::seconds(30);
 constexpr auto kReadyPoll = std::chrono::milliseconds(10);
 
-bool is_ready(const api::corev1::Node& node) {
+/// Null: the node has not said yet.
+const api::corev1::NodeCondition* readiness(const api::corev1::Node& node) {
   for (const auto& condition : node.status.conditions) {
-    if (condition.type == "Ready") return condition.status == "True";
+    if (condition.type == "Ready") return &condition;
   }
-  return false;
+  return nullptr;
+}
+
+/// As the runtime reports it, alone: other problems stand before or behind it with a comma between.
+bool lacks_only_a_network_plugin(const std::string& message) {
+  return message.starts_with("container runtime network not ready: ") &&
+         message.find("reason:NetworkPluginNotReady ") != std::string::npos &&
+         message.find(", container runtime") == std::string::npos;
 }
 
 }  // namespace
@@ -44,21 +52,22 @@ Node::Node(const ClusterOptions& options, std::shared_ptr<Clock> clock) : option
 Node::~Node() = default;
 
 Status Node::prepare_network() {
+  TRY(set_up_node_network(node_network_options(options_)));
   if (Status status = linux::enable_bridge_filter(); !status.ok()) {
     log::error("Network policies do not hold, and services do not work, between pods of this machine",
                {{"error", status}});
   }
-  return set_up_node_network(node_network_options(options_));
+  return {};
 }
 
-Status Node::prepare_runtime() {
+Status Node::prepare_runtime(const std::string& cni_config_folder) {
   endpoint_ = options_.container_runtime_endpoint;
   if (!endpoint_.empty()) return {};
 
   ContainerdOptions containerd;
   containerd.folder = options_.containerd_folder();
-  containerd.cni_config_folder = options_.cni_config_folder();
-  TRY_ASSIGN(containerd.cni_program_folder, cni_program_folder());
+  containerd.cni_config_folder = cni_config_folder;
+  TRY_ASSIGN(containerd.cni_program_folder, cni_program_folder(options_.cni_bin_dir));
   containerd.sandbox_image = options_.sandbox_image;
   TRY_ASSIGN(containerd.registry_mirrors, parse_mirrors(options_.registry_mirrors));
   TRY_ASSIGN(containerd_, Containerd::start(containerd));
@@ -142,11 +151,21 @@ Status Node::wait_ready(Duration timeout) {
   Duration deadline = clock_->monotonic() + timeout;
   while (clock_->monotonic() < deadline) {
     auto node = client.get<api::corev1::Node>("", options_.node_name);
-    if (node.ok() && is_ready(*node)) return {};
+    const auto* ready = node.ok() ? readiness(*node) : nullptr;
+    if (ready != nullptr && ready->status == "True") return {};
+    if (ready != nullptr && options_.network == "none" && lacks_only_a_network_plugin(ready->message)) {
+      fmt::print("  {} is not Ready before a network plugin is configured in {}\n", options_.node_name,
+                 options_.cni_config_folder());
+      return {};
+    }
     std::this_thread::sleep_for(kReadyPoll);
   }
   return Status::timeout(fmt::format("node {} did not become Ready; kubectl describe node {} tells why",
                                      options_.node_name, options_.node_name));
+}
+
+std::string node_step_name(const ClusterOptions& options) {
+  return fmt::format("node {} {}", options.node_name, options.network == "none" ? "started" : "Ready");
 }
 
 void Node::stop(bool remove_pods) {

@@ -60,12 +60,15 @@ class Node {
 
   /// What needs no control plane: containerd, and what the kernel must do for pods. The network when the ranges of
   /// addresses are known.
-  Status prepare_runtime();
+  /// `cni_config_folder`: where containerd looks for the network's configuration. Called again with another folder it
+  /// starts containerd anew.
+  Status prepare_runtime(const std::string& cni_config_folder);
   Status prepare_network();
   Status start(const NodeIdentity& identity);
   /// The node's addresses have changed.
   void set_addresses(const std::vector<std::string>& addresses);
-  /// Until the Node object says Ready.
+  /// Until the Node object says Ready. With --network=none also when nothing else is missing for it than a network
+  /// plugin, which is then printed: it may be installed by means of this cluster.
   Status wait_ready(Duration timeout);
   /// Stops the kubelet, with `remove_pods` also the containers, and the containerd that was started here.
   void stop(bool remove_pods);
@@ -85,6 +88,9 @@ class Node {
   std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
+
+/// What the user reads about a node's start: "node NAME Ready", unless somebody else makes it Ready.
+std::string node_step_name(const ClusterOptions& options);
 
 /// Stops and removes every pod sandbox that the runtime has.
 Status remove_all_pods(const std::string& endpoint);

@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "cmd/cluster_options.h"
+#include "linux/bridge_filter.h"
 #include "linux/file.h"
 #include "linux/nat_tables.h"
 #include "linux/process.h"
@@ -102,6 +103,7 @@ std::string bridge_name(const std::string& folder) { return fmt::format("tri{:08
 Status set_up_node_network(const NodeNetworkOptions& options) {
   TRY(linux::make_dirs(options.folder + "/conf"));
   TRY(linux::remember_nat_tables(options.folder + "/nat_tables.before"));
+  TRY(linux::remember_bridge_filter(options.folder + "/bridge_filter.before"));
   TRY(remove_bridge_masquerading(options.folder + "/conf/10-trireme.conflist"));
   for (const Forwarding& each : kForwarding) {
     const bool needed = std::ranges::any_of(options.networks, [&](const std::string& network) {
@@ -128,10 +130,11 @@ Status remove_node_network(const NodeNetworkOptions& options) {
     const auto before = linux::read_file(options.folder + each.remembered);
     if (before.ok()) TRY(linux::write_existing(each.sysctl, *before));
   }
-  return {};
+  return linux::restore_bridge_filter(options.folder + "/bridge_filter.before");
 }
 
-Result<std::string> cni_program_folder() {
+Result<std::string> cni_program_folder(const std::string& given) {
+  if (!given.empty()) return given;
   for (const char* folder : {"/usr/lib/cni", "/opt/cni/bin"}) {
     if (std::filesystem::exists(std::string(folder) + "/bridge")) return std::string(folder);
   }

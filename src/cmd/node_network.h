@@ -23,7 +23,8 @@ Status set_up_node_network(const NodeNetworkOptions& options);
 /// Undoes it: the bridge, the routes, the sysctls.
 Status remove_node_network(const NodeNetworkOptions& options);
 
-/// Where the standard CNI plugins are: Debian's folder, else upstream's.
-Result<std::string> cni_program_folder();
+/// Where the CNI plugins are: `given`, if it is not empty; else where the standard ones are found, in Debian's folder
+/// or in upstream's. NotFound when they are in neither.
+Result<std::string> cni_program_folder(const std::string& given);
 
 }  // namespace trireme::cmd

@@ -9,6 +9,7 @@
 #include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "linux/file.h"
+#include "linux/route.h"
 #include "overlay/files.h"
 #include "overlay/kube_leases.h"
 #include "overlay/overlay.h"
@@ -24,12 +25,16 @@ constexpr std::string_view kNone = "none";
 std::string config_file(const ClusterOptions& options) { return options.network_folder() + "/net-conf.json"; }
 std::string subnet_file(const ClusterOptions& options) { return options.network_folder() + "/subnet.env"; }
 
+std::string cni_file(const ClusterOptions& options) { return options.network_folder() + "/conf/10-trireme.conflist"; }
+
 /// Clusters in other than the default folder keep to rules of their own.
-std::string rules_table(const ClusterOptions& options) {
-  std::string name(overlay::kMasqueradeTable);
+std::string own_name(std::string_view usual, const ClusterOptions& options) {
+  std::string name(usual);
   if (options.data_dir != ClusterOptions().data_dir) name += "-" + bridge_name(options.network_folder());
   return name;
 }
+std::string rules_table(const ClusterOptions& options) { return own_name(overlay::kMasqueradeTable, options); }
+std::string forward_chain(const ClusterOptions& options) { return own_name(overlay::kForwardChain, options); }
 
 Result<NetworkConfig> network_config(const ClusterOptions& options) {
   if (options.network.starts_with('{')) return overlay::parse_network_config(options.network);
@@ -75,11 +80,27 @@ Result<std::string> network_fact(const ClusterOptions& options) {
   return overlay::network_config_json(config);
 }
 
+/// What an earlier start with an overlay has left would stand beside the other plugin's network.
+static Status forget_overlay(const ClusterOptions& options) {
+  if (!linux::exists(config_file(options))) return {};
+  TRY(remove_node_overlay(options));
+  for (const std::string_view range : split_list(options.cluster_cidr)) {
+    TRY(linux::remove_unreachable_route(std::string(range)));
+  }
+  for (const std::string& file : {cni_file(options), subnet_file(options), config_file(options)}) {
+    TRY(linux::remove_tree(file));
+  }
+  return {};
+}
+
 Result<std::unique_ptr<overlay::Overlay>> start_node_overlay(const ClusterOptions& options,
                                                              std::shared_ptr<client::RawClient> client,
                                                              client::InformerFactory& informers,
                                                              std::shared_ptr<Clock> clock) {
-  if (options.network == kNone) return std::unique_ptr<overlay::Overlay>();
+  if (options.network == kNone) {
+    TRY(forget_overlay(options));
+    return std::unique_ptr<overlay::Overlay>();
+  }
   overlay::KubeLeaseOptions leases;
   leases.node_name = options.node_name;
   TRY_ASSIGN(leases.config, network_config(options));
@@ -91,8 +112,10 @@ Result<std::unique_ptr<overlay::Overlay>> start_node_overlay(const ClusterOption
   overlay.interface.iface = options.node_addresses();
   overlay.ip_masq = true;
   overlay.masquerade_table = rules_table(options);
+  overlay.forward_rules = options.iptables_forward_rules;
+  overlay.forward_chain = forward_chain(options);
   overlay.subnet_file = subnet_file(options);
-  overlay.cni_file = options.cni_config_folder() + "/10-trireme.conflist";
+  overlay.cni_file = cni_file(options);
   overlay.cni_bridge = bridge_name(options.network_folder());
   overlay.cni_address_folder = options.network_folder() + "/leases";
   // A machine alone needs no tunnel, and two clusters on one machine would want the same one.
@@ -111,12 +134,7 @@ Status remove_node_overlay(const ClusterOptions& options) {
   if (const auto env = linux::read_file(subnet_file(options)); env.ok()) {
     own = overlay::previous_subnets(*env, config);
   }
-  return overlay::remove_overlay(config, own, rules_table(options));
-}
-
-std::string node_cni_folder(const ClusterOptions& options) {
-  const std::string own = options.network_folder() + "/conf";
-  return linux::list_dir(own).empty() ? "/etc/cni/net.d" : own;
+  return overlay::remove_overlay(config, own, rules_table(options), forward_chain(options));
 }
 
 }  // namespace trireme::cmd

@@ -35,7 +35,4 @@ Result<std::unique_ptr<overlay::Overlay>> start_node_overlay(const ClusterOption
 /// Removes what the overlay of this data folder has put into the kernel; its files go with the folder.
 Status remove_node_overlay(const ClusterOptions& options);
 
-/// Where the CNI configuration lies by which the pods of this data folder were made.
-std::string node_cni_folder(const ClusterOptions& options);
-
 }  // namespace trireme::cmd

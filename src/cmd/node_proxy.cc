@@ -3,16 +3,13 @@
 
 #include <fmt/format.h>
 
-#include <csignal>
-
 #include "base/flags.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "client/informer_factory.h"
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
-#include "cmd/stop_signals.h"
+#include "cmd/component.h"
 #include "kubelet/node/machine.h"
 #include "proxy/proxy.h"
 
@@ -38,19 +35,21 @@ void drop_unread(client::InformerFactory& informers) {
 }
 
 struct ProxyFlags {
-  std::string kubeconfig;
+  CommonOptions common;
   std::string cluster_cidr;
   std::string service_cidr;
   std::vector<std::string> nodeport_addresses;
   bool cleanup = false;
-  bool help = false;
-  int verbosity = 0;
   proxy::ProxyOptions options;
 };
 
-Status run_proxy(ProxyFlags flags) {
-  sigset_t signals = block_stop_signals();
-  if (flags.cleanup) return proxy::remove_proxy_rules();
+/// What a proxy in a process of its own consists of, in the order of its making.
+struct RunningProxy {
+  std::unique_ptr<client::InformerFactory> informers;
+  std::unique_ptr<proxy::Proxy> proxy;
+};
+
+Status start_proxy(ProxyFlags& flags, RunningProxy& running) {
   proxy::ProxyOptions& options = flags.options;
   TRY_ASSIGN(options.rules.cluster_cidrs, proxy::parse_prefixes(parts_of(flags.cluster_cidr), "cluster-cidr"));
   TRY_ASSIGN(options.rules.service_cidrs,
@@ -58,15 +57,12 @@ Status run_proxy(ProxyFlags flags) {
   TRY(proxy::parse_nodeport_addresses(flags.nodeport_addresses, options.rules));
   if (options.node_name.empty()) options.node_name = kubelet::read_machine_info().host_name;
 
-  TRY_ASSIGN(auto raw, connect_by_kubeconfig(flags.kubeconfig, "kube-proxy"));
+  TRY_ASSIGN(auto raw, connect_by_kubeconfig(flags.common.kubeconfig, "kube-proxy"));
   auto clock = real_clock();
-  client::InformerFactory informers(raw, clock);
-  drop_unread(informers);
+  running.informers = std::make_unique<client::InformerFactory>(raw, clock);
+  drop_unread(*running.informers);
   auto events = std::make_shared<client::EventBroadcaster>(client::Client(raw), clock);
-  TRY_ASSIGN(auto running, proxy::Proxy::start(std::move(options), {informers, clock, nullptr, events}));
-  int signal = 0;
-  sigwait(&signals, &signal);
-  running.reset();
+  TRY_ASSIGN(running.proxy, proxy::Proxy::start(std::move(options), {*running.informers, clock, nullptr, events}));
   return {};
 }
 
@@ -89,8 +85,7 @@ int proxy_command(const std::vector<std::string>& words) {
   ProxyFlags given;
   proxy::ProxyOptions& options = given.options;
   options.metrics_bind_address = "127.0.0.1:10249";
-  FlagSet flags("proxy --kubeconfig FILE [flags]");
-  flags.add("kubeconfig", &given.kubeconfig, "how to reach the API server, and as whom");
+  FlagSet flags = common_flags("proxy --kubeconfig FILE [flags]", given.common);
   flags.add("hostname-override", &options.node_name, "name of this node (default: the host's name)");
   flags.add("cluster-cidr", &given.cluster_cidr,
             "addresses of pods: what comes from elsewhere to a cluster address is masqueraded");
@@ -106,27 +101,17 @@ int proxy_command(const std::vector<std::string>& words) {
   flags.add("nftables-sync-period", &options.sync_period, "a change that waits twice as long makes this unhealthy");
   flags.add("iptables-sync-period", &options.sync_period, "the same");
   flags.add("cleanup", &given.cleanup, "remove all rules and exit");
-  flags.add("v", &given.verbosity, "verbosity of the log; 2 and more show debugging lines");
-  flags.add("help", &given.help, "print this text");
-  for (const char* ignored : {"proxy-mode", "logtostderr", "bind-address", "iptables-masquerade-bit",
-                              "nftables-masquerade-bit", "conntrack-max-per-core", "conntrack-min", "profiling",
-                              "config-sync-period", "kube-api-qps", "kube-api-burst", "kube-api-content-type"}) {
+  for (const char* ignored : {"proxy-mode", "bind-address", "iptables-masquerade-bit", "nftables-masquerade-bit",
+                              "conntrack-max-per-core", "conntrack-min", "profiling", "config-sync-period",
+                              "kube-api-qps", "kube-api-burst", "kube-api-content-type"}) {
     flags.add_ignored(ignored);
   }
-  auto arguments = flags.parse(words);
-  if (arguments.ok() && given.help) {
-    fmt::print("{}", flags.help());
-    return 0;
-  }
-  Status status = arguments.status();
-  if (status.ok() && !arguments->empty()) {
-    status = Status::bad_request("unexpected argument \"" + arguments->front() + "\"");
-  }
-  if (given.verbosity >= 2) log::set_level(log::Level::kDebug);
-  if (status.ok()) status = run_proxy(std::move(given));
-  if (status.ok()) return 0;
-  fmt::print(stderr, "proxy: {}\n", status.message());
-  return 1;
+  int code = 0;
+  if (!parse(flags, words, given.common, "proxy", code)) return code;
+  RunningProxy running;
+  const Status status = given.cleanup ? proxy::remove_proxy_rules()
+                                      : run_until_signal([&](std::stop_token) { return start_proxy(given, running); });
+  return status.ok() ? 0 : fail("proxy", status);
 }
 
 }  // namespace trireme::cmd

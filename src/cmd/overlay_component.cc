@@ -6,14 +6,14 @@
 #include <memory>
 
 #include "base/flags.h"
-#include "base/log.h"
 #include "base/version.h"
 #include "client/informer_factory.h"
 #include "client/kubeconfig.h"
 #include "cmd/client_kubeconfig.h"
 #include "cmd/cluster_options.h"
 #include "cmd/commands.h"
-#include "cmd/stop_signals.h"
+#include "cmd/component.h"
+#include "cmd/component_server.h"
 #include "linux/file.h"
 #include "overlay/etcd_leases.h"
 #include "overlay/kube_leases.h"
@@ -25,27 +25,27 @@ namespace trireme::cmd {
 namespace {
 
 struct FlanneldOptions {
+  CommonOptions common;
   overlay::OverlayOptions overlay;
   overlay::EtcdOptions etcd;
   std::string etcd_prefix = "/coreos.com/network";
   int renew_margin_minutes = 60;
   bool kube_subnet_mgr = false;
   std::string kube_api_url;
-  std::string kubeconfig;
   std::string annotation_prefix = "flannel.alpha.coreos.com";
   std::string net_config_path = "/etc/kube-flannel/net-conf.json";
   bool set_node_network_unavailable = true;
+  std::string healthz_ip = "0.0.0.0";
+  int healthz_port = 0;
   bool version = false;
-  int verbosity = 0;
-  bool help = false;
 };
 
 FlagSet flanneld_flags(FlanneldOptions& options) {
-  FlagSet flags("overlay [--kube-subnet-mgr --kubeconfig-file FILE] [flags]");
+  FlagSet flags = common_flags("overlay [--kube-subnet-mgr --kubeconfig-file FILE] [flags]", options.common);
   options.overlay.subnet_file = "/run/flannel/subnet.env";
   flags.add("kube-subnet-mgr", &options.kube_subnet_mgr,
             "take the node's subnets from its Node object, instead of leasing them from etcd");
-  flags.add("kubeconfig-file", &options.kubeconfig, "how to reach the API server, and as whom");
+  flags.add("kubeconfig-file", &options.common.kubeconfig, "the same as --kubeconfig, by flannel's name");
   flags.add("kube-api-url", &options.kube_api_url, "URL of the API server, in place of the kubeconfig's");
   flags.add("kube-annotation-prefix", &options.annotation_prefix, "beginning of the annotations' names");
   flags.add("net-config-path", &options.net_config_path, "the network's configuration, with --kube-subnet-mgr");
@@ -69,13 +69,14 @@ FlagSet flanneld_flags(FlanneldOptions& options) {
   flags.add("public-ip", &options.overlay.public_ip, "address that other nodes send to");
   flags.add("public-ipv6", &options.overlay.public_ipv6, "IPv6 address that other nodes send to");
   flags.add("ip-masq", &options.overlay.ip_masq, "give traffic that leaves the network the node's address");
+  flags.add("iptables-forward-rules", &options.overlay.forward_rules,
+            "let packets of the network pass iptables' chain FORWARD, also where another program makes it drop");
   flags.add("subnet-file", &options.overlay.subnet_file, "file that tells the node's subnet and MTU");
+  flags.add("healthz-ip", &options.healthz_ip, "address of plain /healthz");
+  flags.add("healthz-port", &options.healthz_port, "its port; 0: none");
   flags.add("version", &options.version, "print the version");
-  flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
-  flags.add("help", &options.help, "print this text");
-  // Rules are watched, not written again and again; and a table of one's own cannot overrule another's verdict.
-  for (const char* ignored : {"iptables-resync", "iptables-forward-rules", "ip-masq-fully-random-disable",
-                              "logtostderr", "alsologtostderr", "log_dir"}) {
+  // Rules are watched, not written again and again.
+  for (const char* ignored : {"iptables-resync", "ip-masq-fully-random-disable", "alsologtostderr", "log_dir"}) {
     flags.add_ignored(ignored);
   }
   return flags;
@@ -101,8 +102,8 @@ std::vector<std::string> with_environment(const std::vector<std::string>& words)
 
 Result<std::shared_ptr<client::RawClient>> connect(const FlanneldOptions& options) {
   client::ClientConfig config;
-  if (!options.kubeconfig.empty() || options.kube_api_url.empty()) {
-    TRY_ASSIGN(config, given_client_config(options.kubeconfig));
+  if (!options.common.kubeconfig.empty() || options.kube_api_url.empty()) {
+    TRY_ASSIGN(config, given_client_config(options.common.kubeconfig));
   }
   if (!options.kube_api_url.empty()) config.transport.base_url = options.kube_api_url;
   TRY_ASSIGN(auto transport, client::connect(std::move(config)));
@@ -117,13 +118,24 @@ std::string own_node_name() {
   return complete(defaults).ok() ? defaults.node_name : "";
 }
 
-Status run(FlanneldOptions options) {
+/// In the order of its making.
+struct RunningOverlay {
+  std::unique_ptr<HealthPort> health;
+  std::unique_ptr<client::InformerFactory> informers;
+  std::unique_ptr<overlay::Overlay> overlay;
+};
+
+Status start(FlanneldOptions& options, RunningOverlay& running) {
   if (options.renew_margin_minutes < 1 || options.renew_margin_minutes > 1439) {
     return Status::bad_request("flag --subnet-lease-renew-margin: a number of minutes from 1 to 1439");
   }
-  const sigset_t signals = block_stop_signals();
+  if (options.healthz_port < 0 || options.healthz_port > 65535) {
+    return Status::bad_request(fmt::format("flag --healthz-port: {} is no port", options.healthz_port));
+  }
+  if (options.healthz_port != 0) {
+    TRY_ASSIGN(running.health, HealthPort::start(options.healthz_ip, static_cast<uint16_t>(options.healthz_port)));
+  }
   auto clock = real_clock();
-  std::unique_ptr<client::InformerFactory> informers;
   overlay::OverlayDeps deps;
   deps.clock = clock;
   if (options.kube_subnet_mgr) {
@@ -136,8 +148,8 @@ Status run(FlanneldOptions options) {
     TRY_ASSIGN(leases.annotations, overlay::AnnotationNames::make(options.annotation_prefix));
     leases.set_node_network_unavailable = options.set_node_network_unavailable;
     TRY_ASSIGN(auto raw, connect(options));
-    informers = std::make_unique<client::InformerFactory>(raw, clock);
-    deps.leases = overlay::kube_leases(std::move(leases), std::move(raw), *informers, clock);
+    running.informers = std::make_unique<client::InformerFactory>(raw, clock);
+    deps.leases = overlay::kube_leases(std::move(leases), std::move(raw), *running.informers, clock);
   } else {
     overlay::EtcdLeaseOptions leases;
     leases.etcd = options.etcd;
@@ -146,10 +158,7 @@ Status run(FlanneldOptions options) {
     leases.subnet_file = options.overlay.subnet_file;
     TRY_ASSIGN(deps.leases, overlay::etcd_leases(std::move(leases), clock));
   }
-  TRY_ASSIGN(auto running, overlay::Overlay::start(std::move(options.overlay), std::move(deps)));
-  int signal = 0;
-  sigwait(&signals, &signal);
-  running.reset();
+  TRY_ASSIGN(running.overlay, overlay::Overlay::start(std::move(options.overlay), std::move(deps)));
   return {};
 }
 
@@ -158,26 +167,15 @@ Status run(FlanneldOptions options) {
 int overlay(const std::vector<std::string>& words) {
   FlanneldOptions options;
   FlagSet flags = flanneld_flags(options);
-  auto arguments = flags.parse(with_environment(words));
-  Status status = arguments.status();
-  if (status.ok() && options.help) {
-    fmt::print("{}", flags.help());
-    return 0;
-  }
-  if (status.ok() && options.version) {
+  int code = 0;
+  if (!parse(flags, with_environment(words), options.common, "overlay", code)) return code;
+  if (options.version) {
     fmt::print("trireme {}\n", kVersion);
     return 0;
   }
-  if (status.ok() && !arguments->empty()) {
-    status = Status::bad_request("unexpected argument \"" + arguments->front() + "\"");
-  }
-  if (status.ok()) {
-    if (options.verbosity >= 2) log::set_level(log::Level::kDebug);
-    status = run(std::move(options));
-  }
-  if (status.ok()) return 0;
-  fmt::print(stderr, "overlay: {}\n", status.message());
-  return 1;
+  RunningOverlay running;
+  const Status status = run_until_signal([&](std::stop_token) { return start(options, running); });
+  return status.ok() ? 0 : fail("overlay", status);
 }
 
 }  // namespace trireme::cmd

@@ -26,11 +26,8 @@ constexpr auto kContainerdTimeout = std::chrono::seconds(30);
 /// Removes the pods through containerd, so that sandboxes, addresses and port rules are undone by those who made them.
 Status remove_pods(const ClusterOptions& options) {
   if (!linux::exists(options.containerd_folder() + "/root")) return {};
-  ContainerdOptions containerd_options;
-  containerd_options.folder = options.containerd_folder();
-  containerd_options.cni_config_folder = node_cni_folder(options);
-  TRY_ASSIGN(containerd_options.cni_program_folder, cni_program_folder());
-  TRY_ASSIGN(auto containerd, Containerd::start(containerd_options));
+  // With the network plugin that has made them.
+  TRY_ASSIGN(auto containerd, Containerd::start_again(options.containerd_folder()));
   Status status = containerd->wait_ready(kContainerdTimeout);
   if (status.ok()) status = remove_all_pods(containerd->endpoint());
   containerd->stop();

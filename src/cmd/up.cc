@@ -48,7 +48,7 @@ class Cluster {
       node_ = std::make_unique<Node>(options_, clock_);
       node_prepared = std::async(std::launch::async, [&]() -> Status {
         TRY(node_->prepare_network());
-        return node_->prepare_runtime();
+        return node_->prepare_runtime(options_.cni_config_folder());
       });
     }
     Status status = step("API server", [&]() -> Status {
@@ -73,7 +73,7 @@ class Cluster {
       if (!service.ok()) log::warning("The service kube-dns could not be made", {{"error", service}});
     }
     if (node_) {
-      TRY(step(fmt::format("node {} Ready", options_.node_name), [&]() -> Status {
+      TRY(step(node_step_name(options_), [&]() -> Status {
         TRY_ASSIGN(const NodeIdentity identity, local_identity(options_, *pki_, *control_plane_));
         TRY(node_->start(identity));
         return node_->wait_ready(kNodeReadyTimeout);

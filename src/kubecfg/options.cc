@@ -167,10 +167,12 @@ Result<Connection> connect(const Options& options) {
     TRY_ASSIGN(config, explicit_host(options, host));
   } else {
     TRY_ASSIGN(client::Kubeconfig kubeconfig, client::load_kubeconfig(client::kubeconfig_paths()));
-    if (kubeconfig.current_context.empty()) {
-      TRY_ASSIGN(config, explicit_host(options, "http://localhost:8080"));
-    } else {
+    if (!kubeconfig.current_context.empty()) {
       TRY_ASSIGN(config, client::client_config(kubeconfig));
+    } else if (auto in_pod = client::in_cluster_config(); in_pod.ok()) {
+      config = std::move(*in_pod);
+    } else {
+      TRY_ASSIGN(config, explicit_host(options, "http://localhost:8080"));
     }
   }
   Connection connection;

@@ -264,6 +264,9 @@ TEST(NodeStatus, DescribesTheMachineAndItsTroubles) {
   auto status = make_node_status(later, node.status);
   EXPECT_FALSE(node_status_changed(status, node.status));
   later.runtime_conditions[1] = {"NetworkReady", false, "NetworkPluginNotReady", "no CNI"};
+  EXPECT_TRUE(network_state(facts.runtime_conditions).ok());
+  EXPECT_EQ(network_state(later.runtime_conditions).message(),
+            "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:no CNI");
   later.node_filesystem.available_bytes = 1;
   status = make_node_status(later, node.status);
   EXPECT_TRUE(node_status_changed(status, node.status));

@@ -76,6 +76,7 @@ class KubeletImpl final : public Kubelet {
                                nullptr,        observer_,    images_,   objects_,  volumes_,
                                probe_results_, probes_,      statuses_, restarts_, std::nullopt,
                                addresses_,     "containerd", {},        {},        network_});
+    node_->network.ready = [this] { return node_agent_.network(); };
     fill_context();
     TRY(set_up_cgroups());
     manager_ = std::make_unique<PodManager>(*node_);

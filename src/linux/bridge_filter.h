@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/result.h"
 
 namespace trireme::linux {
@@ -10,5 +12,14 @@ namespace trireme::linux {
 /// the kernel has no such thing.
 /// https://kubernetes.io/docs/setup/production-environment/container-runtimes/#install-and-configure-prerequisites
 Status enable_bridge_filter();
+
+/// Does so again where somebody has turned it off meanwhile, of which the kernel tells nobody. Without it nothing is
+/// done: it costs two small files' reading.
+Status keep_bridge_filter();
+
+/// Keeps in `file` how the switches were set, unless it is there already; and sets them so again. Where there were none
+/// they stay as they are.
+Status remember_bridge_filter(const std::string& file);
+Status restore_bridge_filter(const std::string& file);
 
 }  // namespace trireme::linux

@@ -195,7 +195,11 @@ class Socket {
   /// NotFound when absent.
   Result<ListedTable> table(const Table& table);
   Result<std::vector<Chain>> chains(const Table& table);
+  /// NotFound when the chain or its table is absent.
+  Result<Chain> chain(const Table& table, std::string_view name);
   Result<std::vector<ListedRule>> rules(const Table& table);
+  /// Of one chain.
+  Result<std::vector<ListedRule>> rules(const Table& table, std::string_view chain);
   /// Names, and of their making flags, key and data sizes that the caller compares: types that are unknown here are
   /// left out.
   Result<std::vector<Set>> sets(const Table& table);
@@ -225,12 +229,13 @@ class Monitor {
  public:
   enum class What : uint8_t {
     kDeleted,     ///< Something of `table` was deleted.
+    kChainAdded,  ///< `table` has a chain more, or a chain another policy.
     kGeneration,  ///< Somebody changed something somewhere.
     kOverrun,     ///< The kernel had more to tell than fitted.
   };
   struct Event {
     What what = What::kGeneration;
-    Table table;  ///< kDeleted only.
+    Table table;  ///< Of kDeleted and kChainAdded.
   };
 
   /// Changes made through the socket of `own_port_id` are not told.

@@ -285,6 +285,22 @@ TEST_F(NftRootTest, TensOfThousandsOfElementsAreOneTransaction) {
   EXPECT_TRUE(read->empty());
 }
 
+TEST_F(NftRootTest, OneChainIsReadAlone) {
+  nft(
+      {"add table ip t; add chain ip t a { type filter hook forward priority 0; policy drop; }; add chain ip t b; "
+       "add rule ip t a counter; add rule ip t b accept"});
+  auto chain = socket_->chain(table_, "a");
+  ASSERT_TRUE(chain.ok()) << chain.status().to_string();
+  EXPECT_EQ(*chain, (Chain{.name = "a", .hook = Hook::kForward, .drop_by_default = true}));
+  EXPECT_TRUE(socket_->chain(table_, "c").status().is(Reason::kNotFound));
+  EXPECT_TRUE(socket_->chain({Family::kIp6, "t"}, "a").status().is(Reason::kNotFound));
+  auto rules = socket_->rules(table_, "b");
+  ASSERT_TRUE(rules.ok());
+  ASSERT_EQ(rules->size(), 1U);
+  EXPECT_EQ((*rules)[0].chain, "b");
+  EXPECT_TRUE(socket_->rules(table_, "c")->empty());
+}
+
 TEST_F(NftRootTest, WhatOthersDeleteIsTold) {
   Set set{.name = "s", .key = {Type::kIpv4}};
   Batch batch;
@@ -315,8 +331,21 @@ TEST_F(NftRootTest, WhatOthersDeleteIsTold) {
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].what, Monitor::What::kGeneration);
 
+  nft({"add chain ip other c"});
+  events = monitor.read();
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_EQ(events[0].what, Monitor::What::kChainAdded);
+  EXPECT_EQ(events[0].table, (Table{Family::kIp, "other"}));
+
+  nft({"add set ip other s { type ipv4_addr; }"});
+  monitor.read();
+  nft({"add element ip other s { 1.1.1.1, 2.2.2.2 }"});
+  EXPECT_EQ(monitor.read().size(), 1U) << "of elements that others add only the transaction's end is told";
+
   nft({"flush", "set", "ip", "t", "s"});
   EXPECT_TRUE(deleted());
+  nft({"add table ip another; flush set ip t s; delete set ip t s"});
+  EXPECT_TRUE(deleted()) << "in one transaction, behind what was added";
   nft({"flush", "ruleset"});
   EXPECT_TRUE(deleted());
 }

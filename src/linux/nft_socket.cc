@@ -270,38 +270,67 @@ Result<ListedTable> Socket::table(const Table& table) {
   return *out;
 }
 
+namespace {
+
+/// Nothing when it is of another table.
+std::optional<Chain> parse_chain(const nlmsghdr* message, const Table& table) {
+  NftChain parsed(nftnl_chain_alloc());
+  if (nftnl_chain_nlmsg_parse(message, parsed.get()) < 0) return {};
+  const nftnl_chain* chain = parsed.get();
+  if (text_of(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE)) != table.name) return {};
+  Chain out{.name = text_of(nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME))};
+  if (nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM)) {
+    out.hook = static_cast<Hook>(nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM));
+    out.priority = nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO);
+    out.type = text_of(nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE));
+    out.drop_by_default = nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_DROP;
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<std::vector<Chain>> Socket::chains(const Table& table) {
   std::vector<Chain> out;
   TRY(impl_->dump(
       NFT_MSG_GETCHAIN, table, "list chains of " + table.name, {}, [&] { out.clear(); },
       [&](const nlmsghdr* message) {
-        NftChain parsed(nftnl_chain_alloc());
-        if (nftnl_chain_nlmsg_parse(message, parsed.get()) < 0) return;
-        const nftnl_chain* chain = parsed.get();
-        if (text_of(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE)) != table.name) return;
-        Chain one{.name = text_of(nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME))};
-        if (nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM)) {
-          one.hook = static_cast<Hook>(nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM));
-          one.priority = nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO);
-          one.type = text_of(nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE));
-          one.drop_by_default = nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_DROP;
-        }
-        out.push_back(std::move(one));
+        if (auto chain = parse_chain(message, table)) out.push_back(std::move(*chain));
       }));
   return out;
 }
 
-Result<std::vector<ListedRule>> Socket::rules(const Table& table) {
+Result<Chain> Socket::chain(const Table& table, std::string_view name) {
+  std::array<char, 1024> buffer{};
+  nlmsghdr* request =
+      nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETCHAIN, static_cast<uint16_t>(table.family), NLM_F_ACK, 0);
+  mnl_attr_put_strz(request, NFTA_CHAIN_TABLE, table.name.c_str());
+  mnl_attr_put_strz(request, NFTA_CHAIN_NAME, std::string(name).c_str());
+  std::optional<Chain> out;
+  TRY(impl_->query(request, false, fmt::format("read chain {} of {}", name, table.name),
+                   [&](const nlmsghdr* message) { out = parse_chain(message, table); }));
+  if (!out) return Status::internal("the kernel's answer is no chain");
+  return *out;
+}
+
+Result<std::vector<ListedRule>> Socket::rules(const Table& table) { return rules(table, {}); }
+
+Result<std::vector<ListedRule>> Socket::rules(const Table& table, std::string_view chain) {
   std::vector<ListedRule> out;
   TRY(impl_->dump(
       NFT_MSG_GETRULE, table, "list rules of " + table.name,
-      [&](nlmsghdr* request) { mnl_attr_put_strz(request, NFTA_RULE_TABLE, table.name.c_str()); }, [&] { out.clear(); },
+      [&](nlmsghdr* request) {
+        mnl_attr_put_strz(request, NFTA_RULE_TABLE, table.name.c_str());
+        if (!chain.empty()) mnl_attr_put_strz(request, NFTA_RULE_CHAIN, std::string(chain).c_str());
+      },
+      [&] { out.clear(); },
       [&](const nlmsghdr* message) {
         NftRule parsed(nftnl_rule_alloc());
         if (nftnl_rule_nlmsg_parse(message, parsed.get()) < 0) return;
         if (text_of(nftnl_rule_get_str(parsed.get(), NFTNL_RULE_TABLE)) != table.name) return;
         ListedRule rule;
         rule.chain = text_of(nftnl_rule_get_str(parsed.get(), NFTNL_RULE_CHAIN));
+        if (!chain.empty() && rule.chain != chain) return;
         rule.handle = nftnl_rule_get_u64(parsed.get(), NFTNL_RULE_HANDLE);
         uint32_t size = 0;
         const void* data = nftnl_rule_get_data(parsed.get(), NFTNL_RULE_USERDATA, &size);
@@ -497,20 +526,20 @@ int Monitor::fd() const { return mnl_socket_get_fd(impl_->socket.get()); }
 Result<Monitor> Monitor::open(uint32_t own_port_id) {
   MnlSocket socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) return status_of(errno, "open a netlink socket");
-  // Of all that is told about each transaction, only deletions by others and the last word of others' transactions
-  // are let through. Own numbers and types are compared as they stand in memory; the filter loads them as network
-  // order.
+  // Of all that is told about each transaction, what others do is let through, without the elements that they add:
+  // these are many. The kernel packs a transaction's messages together, and only the first of a packet is looked at
+  // here: a deletion that follows something else is let through with it. Own numbers and types are compared as they
+  // stand in memory; the filter loads them as network order.
   constexpr auto kType = static_cast<uint32_t>(offsetof(nlmsghdr, nlmsg_type));
   constexpr auto kPort = static_cast<uint32_t>(offsetof(nlmsghdr, nlmsg_pid));
-  std::vector<sock_filter> program = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kPort),
-                                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htobe32(own_port_id), 0, 1),
-                                      BPF_STMT(BPF_RET | BPF_K, 0), BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kType)};
-  for (uint16_t type : {NFT_MSG_NEWGEN, NFT_MSG_DELTABLE, NFT_MSG_DELCHAIN, NFT_MSG_DELRULE, NFT_MSG_DELSET,
-                        NFT_MSG_DELSETELEM, NFT_MSG_DELOBJ}) {
-    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htobe16(message_type(type)), 0, 1));
-    program.push_back(BPF_STMT(BPF_RET | BPF_K, 0xffffffffU));
-  }
-  program.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
+  auto program = std::to_array<sock_filter>({
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kPort),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htobe32(own_port_id), 2, 0),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kType),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htobe16(message_type(NFT_MSG_NEWSETELEM)), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffffU),
+  });
   sock_fprog filter{static_cast<uint16_t>(program.size()), program.data()};
   int fd = mnl_socket_get_fd(socket.get());
   if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) != 0) {
@@ -524,6 +553,30 @@ Result<Monitor> Monitor::open(uint32_t own_port_id) {
   impl->socket = std::move(socket);
   return Monitor(std::move(impl));
 }
+
+namespace {
+
+/// What a notice of the kernel's tells; nothing for what nobody asks for.
+std::optional<Monitor::What> what_of(uint16_t type) {
+  if (type >> 8 != NFNL_SUBSYS_NFTABLES) return {};
+  switch (type & 0xff) {
+    case NFT_MSG_NEWGEN:
+      return Monitor::What::kGeneration;
+    case NFT_MSG_NEWCHAIN:
+      return Monitor::What::kChainAdded;
+    case NFT_MSG_DELTABLE:
+    case NFT_MSG_DELCHAIN:
+    case NFT_MSG_DELRULE:
+    case NFT_MSG_DELSET:
+    case NFT_MSG_DELSETELEM:
+    case NFT_MSG_DELOBJ:
+      return Monitor::What::kDeleted;
+    default:
+      return {};
+  }
+}
+
+}  // namespace
 
 std::vector<Monitor::Event> Monitor::read() {
   std::vector<Event> out;
@@ -539,16 +592,10 @@ std::vector<Monitor::Event> Monitor::read() {
     int left = static_cast<int>(got);
     for (auto* header = reinterpret_cast<nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(header, left);
          header = mnl_nlmsg_next(header, &left)) {
-      Event event;
-      if (header->nlmsg_type != message_type(NFT_MSG_NEWGEN)) {
-        if (header->nlmsg_type != message_type(NFT_MSG_DELTABLE) &&
-            header->nlmsg_type != message_type(NFT_MSG_DELCHAIN) &&
-            header->nlmsg_type != message_type(NFT_MSG_DELRULE) && header->nlmsg_type != message_type(NFT_MSG_DELSET) &&
-            header->nlmsg_type != message_type(NFT_MSG_DELSETELEM) &&
-            header->nlmsg_type != message_type(NFT_MSG_DELOBJ)) {
-          continue;
-        }
-        event.what = What::kDeleted;
+      const auto what = what_of(header->nlmsg_type);
+      if (!what) continue;
+      Event event{.what = *what, .table = {}};
+      if (*what != What::kGeneration) {
         event.table.family =
             static_cast<Family>(static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(header))->nfgen_family);
         for_each_attribute(header, sizeof(nfgenmsg), [&](const nlattr* attribute) {

@@ -1,5 +1,6 @@
 #include "net/socket_stream.h"
 
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -50,6 +51,9 @@ Io SocketStream::tls_outcome(int result) {
       return Io::kFailed;
     default:
       error_ = openssl_errors();
+      if (const auto verified = SSL_get_verify_result(tls_); verified != X509_V_OK && SSL_is_server(tls_) == 0) {
+        error_ += fmt::format(" ({})", X509_verify_cert_error_string(verified));
+      }
       return Io::kFailed;
   }
 }

@@ -50,6 +50,19 @@ Status failure(int code, std::string_view body) {
                 fmt::format("etcd answers {}: {}", code, message));
 }
 
+/// What the connection's failure comes from, where that can be told.
+Status explained(const Status& status, const std::string& endpoint) {
+  const auto says = [&](std::string_view words) { return status.message().find(words) != std::string::npos; };
+  std::string hint;
+  if (says("certificate verify failed")) hint = "etcd's certificate is not trusted";
+  if (says("alert bad certificate") || says("alert certificate required") || says("alert unknown ca")) {
+    hint = "etcd does not trust the client certificate, or wants one";
+  }
+  if (says("wrong version number")) hint = "etcd does not speak TLS there";
+  if (endpoint.starts_with("http://") && says("closed before an answer")) hint = "does etcd speak TLS there?";
+  return hint.empty() ? status : status.with_context(hint);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EtcdClient>> EtcdClient::create(const EtcdOptions& options) {
@@ -132,8 +145,8 @@ Result<Value> EtcdClient::call(std::string_view path, const Value& body) {
       }
       return api::parse_value(response->body);
     }
-    last =
-        (response.ok() ? failure(response->status, response->body) : response.status()).with_context(endpoints_[index]);
+    last = response.ok() ? failure(response->status, response->body) : explained(response.status(), endpoints_[index]);
+    last = last.with_context(endpoints_[index]);
   }
   return last;
 }

@@ -1,6 +1,7 @@
 // Leases in a real etcd, on the loopback interface of a namespace of the test's own.
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "linux/file.h"
 #include "linux/netlink_client.h"
 #include "linux/process.h"
+#include "net/x509.h"
 #include "overlay/etcd_leases.h"
 #include "support/test_machine.h"
 
@@ -49,18 +51,21 @@ class EtcdRootTest : public testing::Test {
     if (!linux::find_program("etcd")) GTEST_SKIP() << "etcd is not installed";
     std::array<char, 64> folder{"/tmp/trireme-etcd-XXXXXX"};
     folder_ = ::mkdtemp(folder.data());
+    start({});
+  }
+  /// An etcd with these flags besides, which `options_` reaches.
+  void start(const std::vector<std::string>& flags) {
     machine_.run([&] {
       auto netlink = linux::Netlink::open();
       ASSERT_TRUE(netlink->set_up(netlink->link("lo")->index, true).ok());
-      auto started =
-          linux::ChildProcess::spawn({.arguments = {"etcd", "--data-dir", folder_ + "/data", "--log-level", "error"},
-                                      .environment = {},
-                                      .log_file = folder_ + "/log",
-                                      .new_session = false});
+      std::vector<std::string> words = {"etcd", "--data-dir", folder_ + "/data", "--log-level", "error"};
+      words.insert(words.end(), flags.begin(), flags.end());
+      auto started = linux::ChildProcess::spawn(
+          {.arguments = words, .environment = {}, .log_file = folder_ + "/log", .new_session = false});
       ASSERT_TRUE(started.ok()) << started.status().to_string();
       etcd_.emplace(std::move(*started));
-      auto client = EtcdClient::create({});
-      ASSERT_TRUE(client.ok());
+      auto client = EtcdClient::create(options_);
+      ASSERT_TRUE(client.ok()) << client.status().to_string();
       client_ = std::move(*client);
       ASSERT_TRUE(eventually([&] { return client_->range("/", true).ok(); }));
       ASSERT_TRUE(client_
@@ -85,6 +90,7 @@ class EtcdRootTest : public testing::Test {
 
   std::unique_ptr<LeaseSource> source(const std::string& subnet_file = {}) {
     EtcdLeaseOptions options;
+    options.etcd = options_;
     options.subnet_file = subnet_file;
     auto made = etcd_leases(std::move(options), clock_);
     EXPECT_TRUE(made.ok());
@@ -111,6 +117,7 @@ class EtcdRootTest : public testing::Test {
 
   test::TestMachine machine_;
   std::string folder_;
+  EtcdOptions options_;
   std::optional<linux::ChildProcess> etcd_;
   std::unique_ptr<EtcdClient> client_;
   std::shared_ptr<VirtualClock> clock_ = std::make_shared<VirtualClock>(std::chrono::system_clock::now());
@@ -202,6 +209,113 @@ TEST_F(EtcdRootTest, FailuresSayWhatIsMissing) {
     ASSERT_FALSE(listing.ok());
     EXPECT_NE(listing.status().message().find("http://127.0.0.1:9"), std::string::npos) << listing.status().message();
     EXPECT_FALSE(EtcdClient::create({.ca_file = folder_ + "/absent"}).ok());
+  });
+}
+
+/// An etcd that speaks TLS only, and only with clients that have a certificate of its authority.
+class EtcdTlsRootTest : public EtcdRootTest {
+ protected:
+  void SetUp() override {
+    if (auto reason = test::TestMachine::why_not()) GTEST_SKIP() << *reason;
+    if (!linux::find_program("etcd")) GTEST_SKIP() << "etcd is not installed";
+    std::array<char, 64> folder{"/tmp/trireme-etcd-XXXXXX"};
+    folder_ = ::mkdtemp(folder.data());
+    const auto ours = authority("ca");
+    const auto others = authority("other-ca");
+    issue(ours, "server", net::CertificateUse::kServerAndClient);
+    issue(ours, "client", net::CertificateUse::kClient);
+    issue(others, "stranger", net::CertificateUse::kClient);
+    options_ = {.endpoints = {"https://127.0.0.1:2379"},
+                .ca_file = file("ca.crt"),
+                .certificate_file = file("client.crt"),
+                .key_file = file("client.key")};
+    start({"--listen-client-urls", "https://127.0.0.1:2379", "--advertise-client-urls", "https://127.0.0.1:2379",
+           "--cert-file", file("server.crt"), "--key-file", file("server.key"), "--client-cert-auth",
+           "--trusted-ca-file", file("ca.crt")});
+  }
+  std::string file(const std::string& name) const { return folder_ + "/" + name; }
+  void write(const std::string& name, const net::CertifiedKey& pair) const {
+    ASSERT_TRUE(linux::write_file(file(name + ".crt"), pair.certificate_pem, 0644).ok());
+    ASSERT_TRUE(linux::write_file(file(name + ".key"), pair.key_pem, 0600).ok());
+  }
+  net::CertifiedKey authority(const std::string& name) const {
+    auto made = net::create_authority(name, now_ - hours(1), now_ + hours(24));
+    EXPECT_TRUE(made.ok());
+    write(name, *made);
+    return *made;
+  }
+  void issue(const net::CertifiedKey& authority, const std::string& name, net::CertificateUse use) const {
+    net::CertificateSpec spec;
+    spec.common_name = name;
+    spec.ip_addresses = {"127.0.0.1"};
+    spec.use = use;
+    spec.not_before = now_ - hours(1);
+    spec.not_after = now_ + hours(24);
+    auto made = net::issue_certificate(authority, spec);
+    ASSERT_TRUE(made.ok()) << made.status().to_string();
+    write(name, *made);
+  }
+  /// What a client with these options complains of.
+  std::string complaint(const EtcdOptions& options) {
+    auto client = EtcdClient::create(options);
+    if (!client.ok()) return client.status().message();
+    return (*client)->range("/", true).status().message();
+  }
+
+  const WallTime now_ = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+};
+
+TEST_F(EtcdTlsRootTest, LeasesAndTheirWatchGoThroughTls) {
+  machine_.run([&] {
+    auto first = source();
+    auto config = first->config();
+    ASSERT_TRUE(config.ok()) << config.status().to_string();
+    config_ = *config;
+    const Lease a = acquire(*first, 1);
+    auto second = source();
+    const Lease b = acquire(*second, 2);
+    EXPECT_NE(b.subnet, a.subnet);
+    EXPECT_TRUE(eventually([&] { return first->others(config_).size() == 1; }));
+    ASSERT_TRUE(client_->remove(key(b)).ok());
+    EXPECT_TRUE(eventually([&] { return first->others(config_).empty(); }));
+  });
+}
+
+TEST_F(EtcdTlsRootTest, WhoIsNotTrustedIsToldWhy) {
+  using testing::HasSubstr;
+  using testing::StartsWith;
+  machine_.run([&] {
+    EtcdOptions options = options_;
+    options.ca_file = file("other-ca.crt");
+    EXPECT_THAT(complaint(options), StartsWith("https://127.0.0.1:2379: etcd's certificate is not trusted: "));
+    EXPECT_THAT(complaint(options), HasSubstr("(unable to get local issuer certificate)"));
+    options.ca_file = "";
+    EXPECT_THAT(complaint(options), HasSubstr("(unable to get local issuer certificate)"));
+    options = options_;
+    options.endpoints = {"https://localhost:2379"};
+    EXPECT_THAT(complaint(options), HasSubstr("(hostname mismatch)"));
+
+    const char* not_trusted = "https://127.0.0.1:2379: etcd does not trust the client certificate, or wants one: ";
+    options = options_;
+    options.certificate_file = options.key_file = "";
+    EXPECT_THAT(complaint(options), StartsWith(not_trusted));
+    options.certificate_file = file("stranger.crt");
+    options.key_file = file("stranger.key");
+    EXPECT_THAT(complaint(options), StartsWith(not_trusted));
+    options = options_;
+    options.endpoints = {"http://127.0.0.1:2379"};
+    EXPECT_THAT(complaint(options), StartsWith("http://127.0.0.1:2379: does etcd speak TLS there?: "));
+
+    options = options_;
+    options.key_file = file("stranger.key");
+    EXPECT_THAT(complaint(options), StartsWith("client certificate: certificate and key do not fit"));
+    options.key_file = "";
+    EXPECT_THAT(complaint(options), StartsWith("client certificate: no valid PEM private key"));
+    options = options_;
+    options.ca_file = file("ca.key");
+    EXPECT_THAT(complaint(options), StartsWith("certificate authority: no valid PEM certificate"));
+    options.ca_file = file("absent");
+    EXPECT_THAT(complaint(options), HasSubstr("absent"));
   });
 }
 

@@ -157,7 +157,9 @@ class KubeLeases final : public LeaseSource {
     if (changed.as_object().empty()) return {};
     api::Value patch = api::Value::object();
     patch["metadata"]["annotations"] = std::move(changed);
-    return client_.patch<Node>("", options_.node_name, client::PatchType::kMerge, api::to_json(patch)).status();
+    // As flannel does it, whose rights end here: a node's status and its annotations.
+    return client_.patch<Node>("", options_.node_name, client::PatchType::kMerge, api::to_json(patch), "status")
+        .status();
   }
 
   const KubeLeaseOptions options_;

@@ -23,6 +23,7 @@
 #include "linux/nft.h"
 #include "overlay/applier.h"
 #include "overlay/files.h"
+#include "overlay/forward.h"
 #include "overlay/masquerade.h"
 
 namespace trireme::overlay {
@@ -91,7 +92,8 @@ class RunningOverlay final : public Overlay {
                  }
                  queue_.add(kSync);
                }));
-    if (options_.ip_masq) TRY(watch_rules());
+    if (!options_.forward_rules) TRY(remove_forward_rules(options_.forward_chain));
+    if (options_.ip_masq || options_.forward_rules) TRY(watch_rules());
     TRY(leases_->start([this] { queue_.add(kSync); }));
     queue_.add(kSync);
     worker_ = std::jthread([this](std::stop_token stop) { work(stop); });
@@ -176,6 +178,7 @@ class RunningOverlay final : public Overlay {
     TRY(masquerade(input.own));
     TRY(write_files(input.own, mtu));
     TRY(leases_->complete());
+    TRY(let_forwarded_pass());
     TRY(status);
     return true;
   }
@@ -247,6 +250,20 @@ class RunningOverlay final : public Overlay {
     return {};
   }
 
+  Status let_forwarded_pass() {
+    if (!options_.forward_rules) return {};
+    // Not a failure of the network's: this iptables may be there without being used.
+    const Status legacy = ensure_legacy_forward_rules(options_.forward_chain, *config_);
+    if (!legacy.ok() && legacy.message() != legacy_problem_) {
+      log::warning("Packets of pods are not let through by iptables-legacy", {{"error", legacy}});
+    }
+    legacy_problem_ = legacy.message();
+    if (!forward_touched_.exchange(false)) return {};
+    Status status = ensure_forward_rules(*nft_, options_.forward_chain, *config_);
+    if (!status.ok()) forward_touched_ = true;
+    return status;
+  }
+
   Status write_files(const Lease& own, uint32_t mtu) {
     if (!options_.subnet_file.empty()) {
       TRY(write_if_changed(options_.subnet_file, subnet_env(*config_, own, mtu, options_.ip_masq)));
@@ -284,10 +301,13 @@ class RunningOverlay final : public Overlay {
         if (waiting[1].revents != 0) return;
         for (const nft::Monitor::Event& event : nft_monitor_->read()) {
           const bool lost = event.what == nft::Monitor::What::kOverrun;
-          const bool ours = event.what == nft::Monitor::What::kDeleted && event.table.name == options_.masquerade_table;
-          if (!lost && !ours) continue;
-          rules_touched_ = true;
-          queue_.add(kSync);
+          const bool deleted = event.what == nft::Monitor::What::kDeleted;
+          const bool ours = deleted && event.table.name == options_.masquerade_table;
+          const bool forward = options_.forward_rules && concerns_forwarding(event.table) &&
+                               (deleted || event.what == nft::Monitor::What::kChainAdded);
+          if (lost || ours) rules_touched_ = true;
+          if (lost || forward) forward_touched_ = true;
+          if (lost || ours || forward) queue_.add(kSync);
         }
       }
     });
@@ -313,7 +333,10 @@ class RunningOverlay final : public Overlay {
   std::set<std::string> complaints_;
   Lease masqueraded_;
 
+  std::string legacy_problem_;
+
   std::atomic<bool> rules_touched_ = true;
+  std::atomic<bool> forward_touched_ = true;
   std::optional<nft::Socket> nft_;
   std::optional<nft::Monitor> nft_monitor_;
   int nft_wake_ = -1;
@@ -330,7 +353,8 @@ Result<std::unique_ptr<Overlay>> Overlay::start(OverlayOptions options, OverlayD
   return std::unique_ptr<Overlay>(std::move(overlay));
 }
 
-Status remove_overlay(const NetworkConfig& config, const Lease& own, const std::string& masquerade_table) {
+Status remove_overlay(const NetworkConfig& config, const Lease& own, const std::string& masquerade_table,
+                      const std::string& forward_chain) {
   TRY_ASSIGN(auto netlink, linux::Netlink::open());
   TRY_ASSIGN(const auto routes, netlink.routes({.protocol = linux::kRouteProtocol}));
   for (const linux::Route& route : routes) {
@@ -346,6 +370,7 @@ Status remove_overlay(const NetworkConfig& config, const Lease& own, const std::
         addresses, [&](const linux::Address& each) { return each.prefix == IpPrefix::host(subnet.address); });
     if (ours) TRY(netlink.delete_link(device->index));
   }
+  TRY(remove_forward_rules(forward_chain));
   return remove_masquerade(masquerade_table);
 }
 

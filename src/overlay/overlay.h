@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "overlay/external_interface.h"
+#include "overlay/forward.h"
 #include "overlay/lease_source.h"
 #include "overlay/masquerade.h"
 
@@ -19,6 +20,9 @@ struct OverlayOptions {
   std::string public_ipv6;
   bool ip_masq = false;
   std::string masquerade_table{kMasqueradeTable};
+  /// Accept rules in iptables' chain FORWARD; false takes away what an earlier run has left.
+  bool forward_rules = true;
+  std::string forward_chain{kForwardChain};
   std::string subnet_file;  ///< subnet.env; empty: not written.
   std::string cni_file;     ///< A CNI conflist; empty: not written.
   std::string cni_bridge;
@@ -53,6 +57,7 @@ class Overlay {
 
 /// Removes what an overlay with this configuration and these subnets has left in this network namespace: its rules, its
 /// routes, and the devices that carry its addresses.
-Status remove_overlay(const NetworkConfig& config, const Lease& own, const std::string& masquerade_table);
+Status remove_overlay(const NetworkConfig& config, const Lease& own, const std::string& masquerade_table,
+                      const std::string& forward_chain);
 
 }  // namespace trireme::overlay

@@ -18,6 +18,7 @@
 #include "linux/file.h"
 #include "linux/netlink_client.h"
 #include "linux/nft.h"
+#include "linux/process.h"
 #include "net/transport.h"
 #include "overlay/files.h"
 #include "overlay/kube_leases.h"
@@ -518,13 +519,39 @@ TEST_F(OverlayRootTest, WhatLeavesTheClusterCarriesTheNodesAddress) {
     Lease own;
     own.subnet = net("10.244.1.0/24");
     own.ipv6_subnet = net("fd00:10:244:1::/64");
-    must(remove_overlay(config_, own, std::string(kMasqueradeTable)));
+    must(remove_overlay(config_, own, std::string(kMasqueradeTable), std::string(kForwardChain)));
     Netlink netlink = std::move(Netlink::open().value());
     EXPECT_FALSE(netlink.link("flannel.1").ok());
     EXPECT_FALSE(netlink.link("flannel-v6.1").ok());
     EXPECT_TRUE(netlink.routes({.protocol = linux::kRouteProtocol})->empty());
     EXPECT_TRUE(linux::nft::Socket::open()->tables()->empty());
   });
+}
+
+TEST_F(OverlayRootTest, PodsPassWhereAnotherProgramMakesForwardDrop) {
+  if (!linux::find_program("iptables-nft")) GTEST_SKIP() << "needs iptables-nft";
+  configure(R"({"Type": "vxlan"})");
+  const auto on_first = [&](const std::string& command) {
+    host(1).machine.run([&] { must(linux::run_program({"sh", "-c", command}).status()); });
+  };
+  // One family before the overlay, one after.
+  on_first("iptables-nft -P FORWARD DROP");
+  start_all();
+  expect_all_reach();
+  on_first("ip6tables-nft -P FORWARD DROP");
+  const auto both_reach = [&] {
+    return reaches(1, 2, false) && reaches(3, 1, false) && reaches(1, 2, true) && reaches(3, 1, true);
+  };
+  EXPECT_TRUE(eventually(both_reach));
+  for (const char* damage : {"iptables-nft -F && ip6tables-nft -F", "iptables-nft -D FORWARD 1",
+                             "nft 'delete table ip filter; delete table ip6 filter' && iptables-nft -P FORWARD DROP && "
+                             "ip6tables-nft -P FORWARD DROP"}) {
+    on_first(damage);
+    EXPECT_TRUE(eventually(both_reach)) << damage;
+  }
+  host(1).overlay.reset();
+  on_first("iptables-nft -F");
+  EXPECT_FALSE(reaches(1, 2, false)) << "the rules that are tested are not those that let packets pass";
 }
 
 }  // namespace

@@ -212,6 +212,14 @@ TEST_F(PluginsTest, PriorityResolvesClasses) {
   EXPECT_EQ(admit(*plugin, Operation::kCreate, &second).code(), 403);
   api::Object same = object<PriorityClass>(R"({"metadata":{"name":"usual"},"value":7,"globalDefault":true})");
   EXPECT_TRUE(admit(*plugin, Operation::kUpdate, &same, &same).ok());
+
+  api::Object critical = pod(R"("priorityClassName":"system-node-critical",)");
+  ASSERT_TRUE(admit(*plugin, Operation::kCreate, &critical).ok()) << "every cluster has it";
+  EXPECT_EQ(critical.as<Pod>()->spec.priority, 2000001000);
+  api::Object system = object<PriorityClass>(R"({"metadata":{"name":"system-node-critical"},"value":2000001000})");
+  EXPECT_EQ(admit(*plugin, Operation::kDelete, nullptr, &system).message(),
+            "priorityclasses.scheduling.k8s.io \"system-node-critical\" is forbidden: this is a system priority class "
+            "and cannot be deleted");
 }
 
 TEST_F(PluginsTest, DefaultTolerationsAreAddedWhereThePodHasNone) {

@@ -67,6 +67,10 @@ class PriorityPlugin final : public Plugin {
   }
 
   Status validate(const Attributes& attributes) override {
+    if (attributes.operation == Operation::kDelete && attributes.resource == &api::resource_of<PriorityClass>() &&
+        (attributes.name == "system-node-critical" || attributes.name == "system-cluster-critical")) {
+      return forbidden(attributes, "this is a system priority class and cannot be deleted");
+    }
     if (attributes.object == nullptr || attributes.operation == Operation::kDelete) return {};
     const PriorityClass* changed = attributes.object->as<PriorityClass>();
     if (changed == nullptr || !changed->global_default) return {};

@@ -4,6 +4,7 @@
 #include "api/defaults/defaults.h"
 #include "api/types/corev1.h"
 #include "api/types/discoveryv1.h"
+#include "api/types/schedulingv1.h"
 #include "apiserver/registry/registry.h"
 #include "base/log.h"
 
@@ -15,6 +16,19 @@ namespace corev1 = api::corev1;
 namespace discoveryv1 = api::discoveryv1;
 
 constexpr std::array<std::string_view, 4> kNamespaces = {"default", "kube-system", "kube-public", "kube-node-lease"};
+
+/// The classes of pods without which there is no cluster; manifests of network plugins and the like name them.
+struct SystemPriority {
+  std::string_view name;
+  int32_t value;
+  std::string_view description;
+};
+constexpr SystemPriority kSystemPriorities[] = {
+    {"system-node-critical", 2000001000,
+     "Used for system critical pods that must not be moved from their current node."},
+    {"system-cluster-critical", 2000000000,
+     "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."},
+};
 constexpr std::string_view kService = "kubernetes";
 constexpr std::string_view kPortName = "https";
 constexpr int32_t kServicePort = 443;
@@ -114,6 +128,13 @@ Status Registry::bootstrap() {
     corev1::Namespace ns;
     ns.metadata.name = name;
     TRY(create(api::Object::of(std::move(ns))));
+  }
+  for (const SystemPriority& each : kSystemPriorities) {
+    api::schedulingv1::PriorityClass priority;
+    priority.metadata.name = each.name;
+    priority.value = each.value;
+    priority.description = each.description;
+    TRY(create(api::Object::of(std::move(priority))));
   }
   std::string cluster_ip = services_->first_ip();
   auto service = storage_->get(api::resource_of<corev1::Service>(), "default", kService);

@@ -28,6 +28,10 @@ bool has_execute_taint(const Node& node) {
   });
 }
 
+/// It was heard from, and is not any more. The kubelet of a node that says itself that it is not ready goes on telling
+/// which of its pods are: those on the host's network are without a network plugin, too.
+bool is_silent(const Node& node) { return ready_heartbeat(node) && ready_status(node) == v1::kConditionUnknown; }
+
 }  // namespace
 
 NodeLifecycleController::NodeLifecycleController(const ControllerContext& context)
@@ -55,10 +59,10 @@ NodeLifecycleController::NodeLifecycleController(const ControllerContext& contex
     if (after && (!before || before->spec.renew_time != after->spec.renew_time)) heard_from(after->metadata.name);
   });
   pods_.add_handler([this](const PodPointer& before, const PodPointer& after) {
-    // A pod that turns ready on a node that is not: its kubelet's last words came late.
+    // A pod that turns ready on a node that is silent: its kubelet's last words came late.
     if (!after || after->spec.node_name.empty() || !is_ready(*after) || (before && is_ready(*before))) return;
     const NodePointer node = nodes_.get("", after->spec.node_name);
-    if (node && ready_status(*node) != v1::kConditionTrue) enqueue(node->metadata.name);
+    if (node && is_silent(*node)) enqueue(node->metadata.name);
   });
 }
 
@@ -174,7 +178,7 @@ Result<Outcome> NodeLifecycleController::reconcile(const std::string& key) {
   Duration wait{};
   const bool execute = !ready && ready_heartbeat(*node) && may_evict(*node, wait);
   TRY(write_taints(node, execute));
-  if (!ready && ready_heartbeat(*node)) TRY(mark_pods_not_ready(key));
+  if (is_silent(*node)) TRY(mark_pods_not_ready(key));
   if (wait > Duration::zero() && (next <= Duration::zero() || wait < next)) next = wait;
   return Outcome::again_after(next);
 }

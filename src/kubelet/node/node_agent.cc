@@ -16,6 +16,8 @@ using api::corev1::Node;
 using api::corev1::NodeStatus;
 
 constexpr std::chrono::milliseconds kUnreadyCheck{100};  // while the node waits for its runtime or network
+constexpr std::chrono::seconds kLateCheck{1};            // and when that takes longer than
+constexpr std::chrono::seconds kSoon{10};
 constexpr std::chrono::minutes kImageListAge{1};
 constexpr std::string_view kLeaseNamespace = "kube-node-lease";
 
@@ -64,6 +66,11 @@ void NodeAgent::set_addresses(std::vector<std::string> addresses) {
   nap_.request_stop();
 }
 
+Status NodeAgent::network() const {
+  const std::lock_guard lock(mutex_);
+  return network_;
+}
+
 NodeFacts NodeAgent::gather() {
   NodeFacts facts{options_, machine_, name_, {}, port_, {}, false, {}, {}, {}, 0, clock_->now()};
   {
@@ -78,6 +85,10 @@ NodeFacts NodeAgent::gather() {
   if (auto conditions = runtime_->status(); conditions.ok()) {
     facts.runtime_reachable = true;
     facts.runtime_conditions = std::move(*conditions);
+    {
+      const std::lock_guard lock(mutex_);
+      network_ = network_state(facts.runtime_conditions);
+    }
     Duration now = clock_->monotonic();
     if (images_stale_.exchange(false) || now - images_at_ > kImageListAge) {
       if (auto images = runtime_->list_images(); images.ok()) images_ = std::move(*images);
@@ -203,6 +214,7 @@ Status NodeAgent::renew_lease() {
 void NodeAgent::run(std::stop_token stop) {
   Duration lease_every = std::chrono::seconds(std::max(options_.node_lease_duration_seconds / 4, 1));
   std::optional<Duration> lease_at;
+  std::optional<Duration> unready_since;
   bool failing = false;
   while (!stop.stop_requested()) {
     NodeFacts facts = gather();
@@ -229,7 +241,10 @@ void NodeAgent::run(std::stop_token stop) {
     }
     Duration wait = options_.node_status_update_frequency;
     if (lease_at) wait = std::min(wait, std::max<Duration>(*lease_at + lease_every - now, kUnreadyCheck));
-    if (!status.ok() || !is_ready(reported_)) wait = std::min<Duration>(wait, kUnreadyCheck);
+    if (is_ready(reported_)) unready_since.reset();
+    if (!is_ready(reported_) && !unready_since) unready_since = now;
+    const bool long_unready = unready_since && now - *unready_since > kSoon;
+    if (!status.ok() || unready_since) wait = std::min<Duration>(wait, long_unready ? kLateCheck : kUnreadyCheck);
     std::stop_token awake;
     {
       const std::lock_guard lock(mutex_);

@@ -32,6 +32,9 @@ class NodeAgent {
   /// What the API server has of this node. When the cluster has given it up (only controllers write Unknown), the
   /// status is reported at once: it may have come back without noticing that it was away. Thread-safe.
   void observe(const api::corev1::Node& node);
+  /// Whether the runtime can make pods' networks; the failure's message is upstream's. Well before it is known.
+  /// Thread-safe.
+  Status network() const;
   /// The status tells the new addresses at once.
   void set_addresses(std::vector<std::string> addresses);
 
@@ -52,8 +55,9 @@ class NodeAgent {
   client::EventRecorder* const events_;
   uint16_t port_ = 0;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<std::string> addresses_;
+  Status network_;
   std::stop_source nap_;   ///< Ends the wait before the next look.
   bool given_up_ = false;  ///< By the cluster: report although nothing has changed here.
 

@@ -15,6 +15,7 @@ using api::corev1::Node;
 using api::corev1::NodeCondition;
 using api::corev1::NodeStatus;
 
+constexpr std::string_view kNetworkReady = "NetworkReady";
 constexpr size_t kMaxImages = 50;  // upstream's --node-status-max-images
 constexpr size_t kMaxNamesPerImage = 5;
 constexpr double kMinInodesFree = 0.05;  // evictionHard nodefs.inodesFree
@@ -28,15 +29,17 @@ struct Pressure {
   const char* bad_message;
 };
 
+std::string problem_of(const cri::RuntimeCondition& condition) {
+  return fmt::format("container runtime {}not ready: {}=false reason:{} message:{}",
+                     condition.type == kNetworkReady ? "network " : "", condition.type, condition.reason,
+                     condition.message);
+}
+
 std::string not_ready_reason(const NodeFacts& facts) {
   if (!facts.runtime_reachable) return "container runtime is down";
   std::vector<std::string> problems;
   for (const cri::RuntimeCondition& condition : facts.runtime_conditions) {
-    if (condition.status) continue;
-    std::string detail =
-        fmt::format("{}=false reason:{} message:{}", condition.type, condition.reason, condition.message);
-    problems.push_back(condition.type == "NetworkReady" ? "container runtime network not ready: " + detail
-                                                        : "container runtime not ready: " + detail);
+    if (!condition.status) problems.push_back(problem_of(condition));
   }
   return fmt::format("{}", fmt::join(problems, ", "));
 }
@@ -90,6 +93,13 @@ Quantity reserved(const KubeletOptions& options, const std::string& name) {
 }
 
 }  // namespace
+
+Status network_state(const std::vector<cri::RuntimeCondition>& conditions) {
+  for (const cri::RuntimeCondition& condition : conditions) {
+    if (condition.type == kNetworkReady && !condition.status) return Status::unavailable(problem_of(condition));
+  }
+  return {};
+}
 
 api::Map<Quantity> node_capacity(const NodeFacts& facts) {
   api::Map<Quantity> capacity;

@@ -32,6 +32,8 @@ struct NodeFacts {
 api::corev1::Node make_node(const NodeFacts& facts);
 /// `before` gives the conditions' transition times.
 api::corev1::NodeStatus make_node_status(const NodeFacts& facts, const api::corev1::NodeStatus& before);
+/// Whether the runtime can make pods' networks; the failure's message is the part of Ready's that tells why.
+Status network_state(const std::vector<cri::RuntimeCondition>& conditions);
 api::Map<Quantity> node_capacity(const NodeFacts& facts);
 api::Map<Quantity> node_allocatable(const NodeFacts& facts);
 /// The labels that every node carries, and the administrator's.

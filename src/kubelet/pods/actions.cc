@@ -136,7 +136,10 @@ PodActions compute_actions(const Pod& pod, const RuntimePod& runtime, const Prob
   if (usable) {
     actions.sandbox_id = sandbox->id;
   } else {
-    actions.sandbox_attempt = sandbox == nullptr ? 0 : sandbox->metadata.attempt + 1;
+    // A sandbox whose network failed has no time of creation by which the newest could be told; its name stays taken.
+    for (const cri::SandboxStatus& each : runtime.sandboxes) {
+      actions.sandbox_attempt = std::max(actions.sandbox_attempt, each.metadata.attempt + 1);
+    }
   }
 
   bool may_run = walk_init_containers(pod, runtime, actions.sandbox_id, probes, actions);

@@ -20,6 +20,7 @@ using api::corev1::PodStatus;
 using std::chrono::seconds;
 
 constexpr int kExitRechecks = 10;
+constexpr std::chrono::seconds kNetworkRetry{1};  // upstream's back-off for "network is not ready"
 constexpr size_t kMaxTerminationMessage = 4096;
 constexpr size_t kMaxLogMessageBytes = 2048;
 constexpr size_t kMaxLogMessageLines = 80;
@@ -403,6 +404,13 @@ bool PodWorker::prepare(const std::shared_ptr<const Pod>& pod, const PodActions&
     node_.events->warning(*pod, "FailedCreatePodSandBox", "Failed to create pod sandbox: " + status.message());
     retry_soon();
     return false;
+  }
+  if (actions.create_sandbox && node_.network.ready && !host_network(*pod)) {
+    if (Status status = node_.network.ready(); !status.ok()) {
+      node_.events->warning(*pod, "NetworkNotReady", "network is not ready: " + status.message());
+      wake_after(kNetworkRetry);
+      return false;
+    }
   }
   NodeContext context = node_context(node_, *pod);
   if (actions.create_sandbox) {

@@ -217,6 +217,28 @@ TEST_F(PodWorkerTest, SandboxTroubleIsTriedAgain) {
   EXPECT_LT(left, 0);
 }
 
+TEST_F(PodWorkerTest, WithoutANetworkThereIsNoSandboxButTheHosts) {
+  std::atomic<bool> ready = false;
+  std::atomic<int> asked = 0;
+  services_.network.ready = [&] {
+    ++asked;
+    return ready ? Status() : Status::unavailable("no plugin");
+  };
+  Pod pod = make_pod();
+  run(pod);
+  EXPECT_TRUE(passing_time([&] { return asked > 2; }));
+  EXPECT_TRUE(runtime_->calls().empty());
+  ready = true;
+  EXPECT_TRUE(passing_time([&] { return status().phase == "Running"; }));
+  worker_->removed();
+  ASSERT_TRUE(passing_time([&] { return gone_.load(); }));
+  ready = false;
+  pod.metadata.uid = "u2";
+  pod.spec.host_network = true;
+  run(pod);
+  EXPECT_TRUE(passing_time([&] { return status().phase == "Running"; }));
+}
+
 TEST_F(PodWorkerTest, NothingStartsBeforeTheNetworkIsReady) {
   std::atomic<int> left = 2;
   std::atomic<bool> early = false;

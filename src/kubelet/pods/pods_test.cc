@@ -399,6 +399,9 @@ TEST(Actions, ALostSandboxIsMadeAgainUnlessAllIsDone) {
   EXPECT_TRUE(actions.stop_sandboxes);
   EXPECT_TRUE(actions.create_sandbox);
   EXPECT_EQ(actions.sandbox_attempt, 1u);
+  view.pod.sandboxes.push_back(view.pod.sandboxes[0]);
+  view.pod.sandboxes.back().metadata.attempt = 3;
+  EXPECT_EQ(compute_actions(pod, view.pod, {}).sandbox_attempt, 4u) << "the names of all are taken";
   pod.spec.restart_policy = "Never";
   EXPECT_TRUE(compute_actions(pod, view.pod, {}).finished);
 }

@@ -29,6 +29,16 @@ def forget_others_mounts():
         subprocess.run(["umount", "--lazy", point], check=False, stderr=subprocess.DEVNULL)
 
 
+def own_etc(folder):
+    """What is written below /etc stays in this machine, and goes with it."""
+    changes = folder / "etc"
+    changes.mkdir()
+    mount("-t", "tmpfs", "tmpfs", str(changes))
+    for name in ("upper", "work"):
+        (changes / name).mkdir()
+    mount("-t", "overlay", "overlay", "-o", f"lowerdir=/etc,upperdir={changes}/upper,workdir={changes}/work", "/etc")
+
+
 def prepare(hostname, folder):
     forget_others_mounts()
     # A /sys that shows this machine's links, with the control groups of the host.
@@ -41,6 +51,7 @@ def prepare(hostname, folder):
     for path in ("/run/netns", "/run/containerd", "/var/lib/cni"):
         os.makedirs(path, exist_ok=True)
         mount("-t", "tmpfs", "tmpfs", path)
+    own_etc(folder)
     for name in ("resolv.conf", "hosts", "hostname"):
         if (folder / name).exists():
             mount("--bind", str(folder / name), f"/etc/{name}")

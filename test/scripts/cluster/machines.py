@@ -154,6 +154,7 @@ def picture(machine):
     """What a machine's network consists of, to be compared: rules, links, addresses, routes, namespaces."""
     commands = ("nft list ruleset", "ip -o link | sed 's/@.*//; s/^[0-9]*: //'", "ip -o address | awk '{print $2, $3, $4}'",
                 "ip route show table all", "ip -6 route show table all", "ip rule", "ip netns", "bridge fdb",
-                "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding")
+                "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding",
+                "cat /proc/sys/net/bridge/bridge-nf-call-ip*tables 2>/dev/null")
     return "\n".join(f"$ {command}\n{machine.shell(command).stdout}" for command in commands)
 
