@@ -116,5 +116,23 @@ TEST_F(LegacyTokens, WhatNobodyUsesIsMarkedAndThenDeleted) {
   for (const char* name : {"odd", "mounted", "by-hand"}) EXPECT_EQ(mark_of(name), "") << name;
 }
 
+TEST_F(LegacyTokens, ThePeriodCanBeSet) {
+  ServiceAccount account;
+  account.metadata.namespace_ = "default";
+  account.metadata.name = "robot";
+  account.secrets.emplace_back().name = "unused";
+  create(account);
+  token("unused", day(kDay));
+  ControllerOptions options;
+  options.legacy_service_account_token_clean_up_period = 10 * kDay;
+  run("legacy-service-account-token-cleaner", options);
+  clock_->advance(8 * kDay);
+  EXPECT_FALSE(secrets_->until([&] { return !mark_of("unused").empty(); }, std::chrono::milliseconds(300)));
+  ASSERT_TRUE(advance_until(*secrets_, kDay, [&] { return !mark_of("unused").empty(); }));
+  EXPECT_LE(mark_of("unused"), day(14 * kDay));
+  clock_->advance(9 * kDay);
+  EXPECT_TRUE(advance_until(*secrets_, kDay, [&] { return mark_of("unused") == "gone"; }));
+}
+
 }  // namespace
 }  // namespace trireme::controllers
