@@ -61,6 +61,7 @@ class LegacyTokens : public ControllersSuite {
     }
     secret.type = api::corev1::kSecretTypeServiceAccountToken;
     create(secret);
+    EXPECT_TRUE(secrets_->until([&] { return secrets_->get("default", name) != nullptr; }));
   }
   std::string mark_of(const std::string& name) {
     const auto secret = secrets_->get("default", name);
