@@ -5,6 +5,7 @@
 
 #include "api/codec.h"
 #include "api/types/coordinationv1.h"
+#include "api/validation/resources.h"
 #include "api/value.h"
 #include "base/log.h"
 
@@ -62,7 +63,7 @@ void NodeAgent::observe(const Node& node) {
   }
   std::set<std::string> unfounded;
   for (const auto& [name, amount] : node.status.allocatable) {
-    if (!own.contains(name) && !extended.contains(name)) unfounded.insert(name);
+    if (!extended.contains(name) && api::validation::is_extended_resource(name)) unfounded.insert(name);
   }
   news = news || !unfounded.empty();
   const std::lock_guard lock(mutex_);
