@@ -26,6 +26,8 @@ inline constexpr std::string_view kBetaStorageProvisioner = "volume.beta.kuberne
 inline constexpr std::string_view kBetaStorageClass = "volume.beta.kubernetes.io/storage-class";
 inline constexpr std::string_view kIsDefaultClass = "storageclass.kubernetes.io/is-default-class";
 inline constexpr std::string_view kBetaIsDefaultClass = "storageclass.beta.kubernetes.io/is-default-class";
+/// On a node: volumes are attached to it by the controller, not by its kubelet.
+inline constexpr std::string_view kManagedAttach = "volumes.kubernetes.io/controller-managed-attach-detach";
 inline constexpr std::string_view kClaimProtection = "kubernetes.io/pvc-protection";
 inline constexpr std::string_view kVolumeProtection = "kubernetes.io/pv-protection";
 /// Held by a provisioner until what a volume stands for is gone, whoever deleted the object first.

@@ -5,6 +5,15 @@
 
 namespace trireme::client {
 
+namespace {
+
+/// client-go's: ten nanoseconds to ten seconds.
+std::vector<double> queue_bounds() { return metrics::exponential_bounds(1e-8, 10, 10); }
+
+}  // namespace
+
+QueueStatistics::QueueStatistics() : waited(queue_bounds()), worked(queue_bounds()) {}
+
 WorkQueue::WorkQueue(std::shared_ptr<Clock> clock, RateLimit limit)
     : clock_(std::move(clock)), limit_(limit), tokens_(limit.bucket_size), tokens_at_(clock_->monotonic()) {}
 
@@ -17,7 +26,8 @@ void WorkQueue::add(std::string key) {
 
 void WorkQueue::add_locked(std::string key) {
   if (shut_down_) return;
-  if (!dirty_.insert(key).second) return;
+  if (!dirty_.try_emplace(key, clock_->monotonic()).second) return;
+  ++statistics_.adds;
   if (processing_.contains(key)) return;
   ready_.push_back(std::move(key));
   ready_changed_.notify_one();
@@ -26,6 +36,7 @@ void WorkQueue::add_locked(std::string key) {
 void WorkQueue::add_after(std::string key, Duration delay) {
   std::unique_lock lock(mutex_);
   if (shut_down_) return;
+  ++statistics_.retries;
   if (delay <= Duration::zero()) {
     add_locked(std::move(key));
     return;
@@ -119,14 +130,20 @@ std::optional<std::string> WorkQueue::try_get() {
 std::string WorkQueue::take_locked() {
   std::string key = std::move(ready_.front());
   ready_.pop_front();
-  dirty_.erase(key);
-  processing_.insert(key);
+  const Duration now = clock_->monotonic();
+  const auto waiting = dirty_.find(key);
+  statistics_.waited.observe(now - waiting->second);
+  dirty_.erase(waiting);
+  processing_.insert_or_assign(key, now);
   return key;
 }
 
 void WorkQueue::done(const std::string& key) {
   const std::lock_guard lock(mutex_);
-  processing_.erase(key);
+  if (const auto begun = processing_.find(key); begun != processing_.end()) {
+    statistics_.worked.observe(clock_->monotonic() - begun->second);
+    processing_.erase(begun);
+  }
   if (!dirty_.contains(key)) return;
   ready_.push_back(key);
   ready_changed_.notify_one();
@@ -135,6 +152,17 @@ void WorkQueue::done(const std::string& key) {
 size_t WorkQueue::size() const {
   const std::lock_guard lock(mutex_);
   return ready_.size();
+}
+
+WorkQueue::UnderWay WorkQueue::under_way() const {
+  const std::lock_guard lock(mutex_);
+  UnderWay out;
+  const Duration now = clock_->monotonic();
+  for (const auto& [key, begun] : processing_) {
+    out.total += now - begun;
+    out.longest = std::max(out.longest, now - begun);
+  }
+  return out;
 }
 
 bool WorkQueue::shutting_down() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -10,9 +11,9 @@
 #include <stop_token>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 
 namespace trireme::client {
 
@@ -23,6 +24,16 @@ struct RateLimit {
   Duration maximum = std::chrono::seconds(1000);
   double bucket_per_second = 10;
   int bucket_size = 100;
+};
+
+/// Totals of a queue since it was made, as client-go counts them: "adds" are keys that began to wait, "retries" keys
+/// that were to come later.
+struct QueueStatistics {
+  QueueStatistics();
+  std::atomic<uint64_t> adds{0};
+  std::atomic<uint64_t> retries{0};
+  metrics::Distribution waited;  ///< From a key's first add until it is handed out.
+  metrics::Distribution worked;  ///< From then until `done`.
 };
 
 /// A queue of keys for the workers of one controller. Thread-safe.
@@ -55,6 +66,13 @@ class WorkQueue {
 
   /// Keys ready to be handed out.
   size_t size() const;
+  const QueueStatistics& statistics() const { return statistics_; }
+  /// The keys that workers have now: since when, all together and the longest.
+  struct UnderWay {
+    Duration total{};
+    Duration longest{};
+  };
+  UnderWay under_way() const;
   /// Drops later adds and wakes all workers once the keys that are ready have been handed out.
   void shut_down();
   bool shutting_down() const;
@@ -71,8 +89,9 @@ class WorkQueue {
   mutable std::mutex mutex_;
   std::condition_variable_any ready_changed_;
   std::deque<std::string> ready_;
-  std::unordered_set<std::string> dirty_;       ///< Waiting in ready_, or to be added again at `done`.
-  std::unordered_set<std::string> processing_;  ///< Handed out and not done.
+  /// Waiting in ready_, or to be added again at `done`; since when.
+  std::unordered_map<std::string, Duration> dirty_;
+  std::unordered_map<std::string, Duration> processing_;  ///< Handed out and not done; since when.
   std::unordered_map<std::string, int> failures_;
   double tokens_;
   Duration tokens_at_;
@@ -81,6 +100,7 @@ class WorkQueue {
   std::optional<Duration> armed_for_;
   uint64_t armings_ = 0;
   bool shut_down_ = false;
+  QueueStatistics statistics_;
   std::unique_ptr<Clock::Timer> timer_;
 };
 

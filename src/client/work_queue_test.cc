@@ -24,6 +24,30 @@ TEST_F(WorkQueueTest, KeepsOrderAndDropsDuplicates) {
   for (const char* key : {"a", "b", "c"}) EXPECT_EQ(queue_.get(), key);
 }
 
+TEST_F(WorkQueueTest, CountsAsClientGoDoes) {
+  queue_.add("a");
+  queue_.add("a");
+  queue_.add_after("b", seconds(3));
+  EXPECT_EQ(queue_.statistics().adds, 1u) << "once, however often it is added; what comes later does not wait yet";
+  EXPECT_EQ(queue_.statistics().retries, 1u);
+  clock_->advance(seconds(3));
+  EXPECT_EQ(queue_.statistics().adds, 2u);
+  ASSERT_EQ(queue_.get(), "a");
+  clock_->advance(seconds(2));
+  ASSERT_EQ(queue_.get(), "b");
+  clock_->advance(seconds(5));
+  EXPECT_EQ(queue_.under_way().total, Duration(seconds(12)));
+  EXPECT_EQ(queue_.under_way().longest, Duration(seconds(7)));
+  queue_.done("a");
+  queue_.done("b");
+  EXPECT_EQ(queue_.under_way().total, Duration::zero());
+  std::string text;
+  queue_.statistics().waited.print(text, "waited", {}, {});
+  queue_.statistics().worked.print(text, "worked", {}, {});
+  EXPECT_NE(text.find("waited_sum 5\nwaited_count 2"), std::string::npos) << text;
+  EXPECT_NE(text.find("worked_sum 12\nworked_count 2"), std::string::npos) << text;
+}
+
 TEST_F(WorkQueueTest, TryGetDoesNotWait) {
   EXPECT_EQ(queue_.try_get(), std::nullopt);
   queue_.add("a");

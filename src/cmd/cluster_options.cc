@@ -125,10 +125,17 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
   flags.add("service-cluster-ip-range", &options.service_cidr,
             "addresses of services: a range, or one of each family with a comma between them");
   flags.add("token-auth-file", &options.token_auth_file, "file with static bearer tokens");
+  flags.add("enable-admission-plugins", &options.enable_admission_plugins,
+            "admission plugins that must run; all that there are run by default");
+  flags.add("disable-admission-plugins", &options.disable_admission_plugins, "admission plugins that do not run");
+  flags.add("admission-control-config-file", &options.admission_control_config_file,
+            "an AdmissionConfiguration: settings of admission plugins");
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
             "silence after which a node counts as not ready");
   flags.add("cluster-signing-duration", &options.cluster_signing_duration,
             "longest validity of certificates that are signed on request, such as nodes'");
+  flags.add("legacy-service-account-token-clean-up-period", &options.legacy_service_account_token_clean_up_period,
+            "time after which a generated token that is not used is marked as invalid, and then again is deleted");
   flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
   flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
   flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");

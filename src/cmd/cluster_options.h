@@ -38,6 +38,9 @@ struct ClusterOptions {
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";
   std::string token_auth_file;
+  std::vector<std::string> enable_admission_plugins;
+  std::vector<std::string> disable_admission_plugins;
+  std::string admission_control_config_file;
   bool ingress = false;
   int ingress_http_port = 80;
   int ingress_https_port = 443;
@@ -49,6 +52,7 @@ struct ClusterOptions {
   std::vector<std::string> extra_names;       ///< More names and addresses in the API server's certificate.
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   Duration cluster_signing_duration = std::chrono::hours(8760);
+  Duration legacy_service_account_token_clean_up_period = std::chrono::hours(8760);
   /// Other machines may join: the kubelet listens on all addresses, not on the node's alone.
   bool many_machines = false;
   /// The node's address was not given: it follows the machine's.

@@ -73,6 +73,7 @@ std::string controllers_configz(const controllers::ControllerOptions& options, c
   nodes["LargeClusterSizeThreshold"] = int64_t{options.large_cluster_size_threshold};
   out["PodGCController"]["TerminatedPodGCThreshold"] = int64_t{options.terminated_pod_gc_threshold};
   out["CSRSigningController"]["ClusterSigningDuration"] = text(options.cluster_signing_duration);
+  out["LegacySATokenCleaner"]["CleanUpPeriod"] = text(options.legacy_service_account_token_clean_up_period);
   out["ResourceQuotaController"]["ResourceQuotaSyncPeriod"] = text(options.resource_quota_sync_period);
   Value& addresses = out["NodeIPAMController"];
   addresses["NodeCIDRMaskSizeIPv4"] = int64_t{options.node_cidr_mask_size_ipv4};

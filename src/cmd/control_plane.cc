@@ -125,6 +125,8 @@ class InProcessControlPlane final : public ControlPlane {
     context.options.node_cidr_mask_size_ipv6 = options_.node_cidr_mask_size_ipv6;
     context.options.node_monitor_grace_period = options_.node_monitor_grace_period;
     context.options.cluster_signing_duration = options_.cluster_signing_duration;
+    context.options.legacy_service_account_token_clean_up_period =
+        options_.legacy_service_account_token_clean_up_period;
     context.options.root_ca_pem = authority_.certificate_pem;
     context.options.cluster_signing_certificate_pem = authority_.certificate_pem;
     context.options.cluster_signing_key_pem = authority_.key_pem;
@@ -199,7 +201,10 @@ class InProcessControlPlane final : public ControlPlane {
     server.authorizer = apiserver::authz::union_of({apiserver::authz::masters_authorizer(),
                                                     std::make_shared<apiserver::authz::NodeAuthorizer>(caches_),
                                                     std::make_shared<apiserver::authz::RbacAuthorizer>(caches_)});
-    server.admission = apiserver::admission::default_chain(caches_, server.authorizer);
+    TRY_ASSIGN(const auto admission, apiserver::admission::read_configuration(
+                                         {options_.enable_admission_plugins, options_.disable_admission_plugins,
+                                          options_.admission_control_config_file}));
+    server.admission = apiserver::admission::default_chain(caches_, server.authorizer, api::system_random, admission);
     TRY_ASSIGN(server.token_issuer, apiserver::authn::service_account_issuer(tokens));
     server.service_cidr = options_.service_cidr;
     server.advertise_address = options_.advertise_address;

@@ -245,7 +245,8 @@ TEST(NodeStatus, DescribesTheMachineAndItsTroubles) {
                   {},
                   {uint64_t{100} << 30, uint64_t{50} << 30, 1000, 900},
                   uint64_t{4} << 30,
-                  WallTime()};
+                  WallTime(),
+                  {}};
   auto find = [](const api::corev1::NodeStatus& status, std::string_view type) {
     for (const auto& condition : status.conditions) {
       if (condition.type == type) return condition.status + "/" + condition.reason;
@@ -259,6 +260,9 @@ TEST(NodeStatus, DescribesTheMachineAndItsTroubles) {
   EXPECT_EQ(node.status.allocatable["memory"].to_string(), "8092Mi");
   EXPECT_EQ(node.status.node_info.container_runtime_version, "containerd://1.6.20");
   EXPECT_EQ(node.metadata.labels["kubernetes.io/hostname"], "n1");
+  auto given = facts;
+  given.extended["example.com/dongle"] = Quantity::of(4);
+  EXPECT_EQ(make_node_status(given, node.status).allocatable["example.com/dongle"].to_string(), "4");
   auto later = facts;
   later.now += minutes(3);
   auto status = make_node_status(later, node.status);

@@ -72,10 +72,10 @@ class KubeletImpl final : public Kubelet {
     if (Status status = linux::make_shared_mount(options_.root_dir); !status.ok()) {
       log::warning("Volumes with mountPropagation Bidirectional will not work", {{"error", status}});
     }
-    node_.emplace(NodeServices{options_,       clock_,       runtime_,  pool_,     &events_,
-                               nullptr,        observer_,    images_,   objects_,  volumes_,
-                               probe_results_, probes_,      statuses_, restarts_, std::nullopt,
-                               addresses_,     "containerd", {},        {},        network_});
+    node_.emplace(NodeServices{options_,  clock_,    runtime_,     pool_,      &events_,       nullptr,
+                                observer_, images_,   objects_,     volumes_,   probe_results_, probes_,
+                                statuses_, restarts_, std::nullopt, addresses_, "containerd",   {},
+                                {},        network_,  nullptr});
     node_->network.ready = [this] { return node_agent_.network(); };
     fill_context();
     TRY(set_up_cgroups());
@@ -93,6 +93,7 @@ class KubeletImpl final : public Kubelet {
     client::Scope own_node;
     own_node.field_selector = "metadata.name=" + options_.node_name;
     auto& nodes = factory_.informer<api::corev1::Node>(own_node);
+    node_->own_node = &nodes;
     local_paths_.follow(nodes);
     nodes.add_handler([this](const auto&, const auto& after) {
       if (after) node_agent_.observe(*after);
@@ -132,7 +133,8 @@ class KubeletImpl final : public Kubelet {
                     {},
                     filesystem_space(options_.root_dir),
                     0,
-                    clock_->now()};
+                    clock_->now(),
+                    {}};
     auto allocatable = node_allocatable(facts);
     node_->downward.allocatable_milli_cpu = allocatable["cpu"].milli_value();
     node_->downward.allocatable_memory = allocatable["memory"].value();

@@ -9,8 +9,7 @@
 #include <set>
 #include <utility>
 
-#include "api/codec.h"
-#include "api/validation/field.h"
+#include "api/config_reader.h"
 #include "api/validation/meta.h"
 #include "api/validation/pod_parts.h"
 #include "api/validation/resources.h"
@@ -21,111 +20,13 @@
 namespace trireme::scheduler {
 namespace {
 
+using Reader = api::ConfigReader;
 using api::Value;
-using api::validation::BadValue;
 using api::validation::ErrorList;
 using api::validation::Path;
 
 constexpr std::string_view kVersion = "kubescheduler.config.k8s.io/v1";
 constexpr std::string_view kKind = "KubeSchedulerConfiguration";
-
-/// Reads an object's members one by one; what nobody asked for is an error in the end.
-class Reader {
- public:
-  Reader(const Value& value, Path path, ErrorList& errors) : value_(value), path_(std::move(path)), errors_(errors) {
-    if (!value.is_object()) wrong_type(path_, value, "an object");
-  }
-  ~Reader() {
-    if (!value_.is_object()) return;
-    for (const auto& [name, member] : value_.as_object()) {
-      if (!seen_.contains(name)) errors_.forbidden(path_.child(name), "unknown field");
-    }
-  }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-
-  const Path& path() const { return path_; }
-  ErrorList& errors() const { return errors_; }
-  Path at(std::string_view name) const { return path_.child(name); }
-
-  /// Null when the member is absent or null.
-  const Value* take(const std::string& name) {
-    seen_.insert(name);
-    const Value* member = value_.find(name);
-    return member && !member->is_null() ? member : nullptr;
-  }
-  void read(const std::string& name, std::string& into) {
-    const Value* member = take(name);
-    if (!member) return;
-    if (!member->is_string()) return wrong_type(at(name), *member, "a string");
-    into = member->as_string();
-  }
-  void read(const std::string& name, bool& into) {
-    const Value* member = take(name);
-    if (!member) return;
-    if (!member->is_bool()) return wrong_type(at(name), *member, "a boolean");
-    into = member->as_bool();
-  }
-  template <std::integral T>
-  requires(!std::same_as<T, bool>) void read(const std::string& name, T& into) {
-    const Value* member = take(name);
-    if (!member) return;
-    if (!member->is_int() || !std::in_range<T>(member->as_int())) return wrong_type(at(name), *member, "an integer");
-    into = static_cast<T>(member->as_int());
-  }
-  void read(const std::string& name, Duration& into) {
-    const Value* member = take(name);
-    if (!member) return;
-    if (!member->is_string()) return wrong_type(at(name), *member, "a duration");
-    auto parsed = parse_duration(member->as_string());
-    if (!parsed.ok()) return errors_.invalid(at(name), member->as_string(), parsed.status().message());
-    into = *parsed;
-  }
-  void read(const std::string& name, std::vector<std::string>& into) {
-    each(name, [&](const Value& item, const Path& path) {
-      if (item.is_string()) {
-        into.push_back(item.as_string());
-      } else {
-        wrong_type(path, item, "a string");
-      }
-    });
-  }
-  void each(const std::string& name, const std::function<void(const Value&, const Path&)>& item) {
-    const Value* member = take(name);
-    if (!member) return;
-    if (!member->is_array()) return wrong_type(at(name), *member, "an array");
-    for (size_t i = 0; i < member->as_array().size(); ++i) item(member->as_array()[i], at(name).index(i));
-  }
-  void object(const std::string& name, const std::function<void(Reader&)>& members) {
-    const Value* member = take(name);
-    if (!member) return;
-    Reader inner(*member, at(name), errors_);
-    members(inner);
-  }
-  /// A part of the API's own types.
-  template <typename T>
-  static bool decode(const Value& value, const Path& path, ErrorList& errors, T& into) {
-    api::DecodeNotes notes;
-    auto decoded = api::decode_json<T>(api::to_json(value), &notes);
-    if (!decoded.ok()) {
-      errors.invalid(path, BadValue::raw(api::to_json(value)), decoded.status().message());
-      return false;
-    }
-    for (const std::string& note : notes.unknown) errors.forbidden(path, note);
-    into = std::move(*decoded);
-    return true;
-  }
-
- private:
-  void wrong_type(const Path& path, const Value& value, std::string_view wanted) const {
-    errors_.invalid(path, BadValue::raw(api::to_json(value)), fmt::format("must be {}", wanted));
-  }
-
-  const Value& value_;
-  Path path_;
-  ErrorList& errors_;
-  std::set<std::string, std::less<>> seen_;
-};
 
 void check_range(Reader& reader, std::string_view name, int64_t value, int64_t low, int64_t high) {
   if (value < low || value > high) {
@@ -512,12 +413,7 @@ void read_backoffs(Reader& reader, Configuration& config) {
 Configuration read_configuration(const Value& value, ErrorList& errors) {
   Configuration config;
   Reader reader(value, Path(), errors);
-  std::string version;
-  std::string kind;
-  reader.read("apiVersion", version);
-  reader.read("kind", kind);
-  if (version != kVersion) errors.not_supported(reader.at("apiVersion"), version, {kVersion});
-  if (kind != kKind) errors.not_supported(reader.at("kind"), kind, {kKind});
+  reader.read_kind({kVersion}, kKind);
   reader.read("parallelism", config.parallelism);
   if (config.parallelism <= 0) {
     errors.invalid(reader.at("parallelism"), config.parallelism, "should be an integer value greater than zero");
@@ -560,12 +456,8 @@ Result<Configuration> parse_configuration(std::string_view text) {
   TRY_ASSIGN(const Value value, api::parse_yaml(text));
   ErrorList errors;
   Configuration config = read_configuration(value, errors);
-  if (errors.empty()) return config;
-  std::string message;
-  for (const auto& cause : errors.causes()) {
-    message += fmt::format("{}{}: {}", message.empty() ? "" : ", ", cause.field, cause.message);
-  }
-  return Status::bad_request(errors.size() == 1 ? message : "[" + message + "]");
+  TRY(api::config_status(errors));
+  return config;
 }
 
 }  // namespace trireme::scheduler

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/conditions.h"
 #include "base/log.h"
 #include "client/informer.h"
 
@@ -17,11 +18,6 @@ namespace {
 // Each waits for the disk most of the time: the more writes wait together, the more the store commits at once.
 constexpr size_t kWorkers = 16;
 
-const PodCondition* find_condition(const Pod& pod, std::string_view type) {
-  const auto found = std::ranges::find(pod.status.conditions, type, &PodCondition::type);
-  return found == pod.status.conditions.end() ? nullptr : &*found;
-}
-
 /// As long as an event's note may be.
 std::string cut(std::string message) {
   constexpr size_t kMaxNote = 1024;
@@ -33,7 +29,7 @@ std::string cut(std::string message) {
 /// The condition as a member of the patch's list; it keeps its time while its status stays.
 std::string condition_json(const Pod& pod, std::string_view type, std::string_view status, std::string_view reason,
                            std::string_view message, WallTime now) {
-  const PodCondition* before = find_condition(pod, type);
+  const PodCondition* before = api::find_condition(pod.status.conditions, type);
   const api::Time since = before && before->status == status ? before->last_transition_time : api::Time(now);
   PodCondition condition;
   condition.type = type;
@@ -125,7 +121,7 @@ void Writer::report(PodPointer pod, Failure failure) {
 
 void Writer::write_report(const Pod& pod, const Failure& failure) {
   recorder_for(pod).warning(pod, "FailedScheduling", cut(failure.message));
-  const PodCondition* before = find_condition(pod, api::corev1::kPodScheduled);
+  const PodCondition* before = api::find_condition(pod.status.conditions, api::corev1::kPodScheduled);
   const bool known = before && before->status == api::corev1::kConditionFalse && before->reason == failure.reason &&
                      before->message == failure.message;
   if (known && pod.status.nominated_node_name == failure.nominated_node) return;
@@ -169,7 +165,7 @@ void Writer::preempt(PodPointer victim, PodPointer preemptor, std::string node) 
 }
 
 Status Writer::write_preempt(const Pod& victim, const std::string& scheduler) {
-  const PodCondition* told = find_condition(victim, api::corev1::kDisruptionTarget);
+  const PodCondition* told = api::find_condition(victim.status.conditions, api::corev1::kDisruptionTarget);
   if (!told || told->status != api::corev1::kConditionTrue) {
     const std::string message = scheduler + ": preempting to accommodate a higher priority pod";
     patch_status(victim,

@@ -124,9 +124,7 @@ void Batch::delete_a_pod(size_t index, Random& random) {
   (void)world_.client().remove<corev1::Pod>(std::string(kNamespace), pods[random.below(pods.size())]->metadata.name);
 }
 
-bool Batch::settled() const {
-  const Sample& now = world_.observer().now();
-  if (now.pending != 0 || now.unready != 0 || now.ready != 0) return false;
+bool Batch::is_complete() const {
   if (!std::ranges::all_of(jobs_, [](const Task& job) { return job.created; })) return false;
   return std::ranges::all_of(world_.informers().informer<batchv1::Job>().list(),
                              [](const auto& job) { return controllers::is_finished(*job); });
@@ -174,7 +172,6 @@ void Batch::check() const {
       world_.fail(fmt::format("CronJob {} keeps {} Jobs, of at most {}", schedule.name, kept, kHistory));
     }
   }
-  check_bindings(world_);
 }
 
 }  // namespace trireme::simulator

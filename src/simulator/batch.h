@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "simulator/world.h"
+#include "simulator/population.h"
 
 namespace trireme::simulator {
 
 /// A population of Jobs of every kind (with and without indexes, some pods of which fail; some that give up; some that
 /// are deleted once they have ended) with about `pods` completions, and a few CronJobs, and what must be true of it in
 /// the end.
-class Batch {
+class Batch final : public Population {
  public:
   Batch(World& world, int64_t pods);
 
@@ -25,9 +25,11 @@ class Batch {
   void set_parallelism(size_t job, int32_t parallelism);
   void delete_a_pod(size_t job, Random& random);
 
+  std::string_view kind() const override { return "jobs"; }
+  int64_t wanted_pods() const override { return 0; }
   /// Every Job has ended.
-  bool settled() const;
-  void check() const;
+  bool is_complete() const override;
+  void check() const override;
 
   static constexpr std::string_view kNamespace = "batch";
 

@@ -182,12 +182,16 @@ void HollowNodes::restore(size_t index) {
     const auto pod = pods_.get(running.ns, running.name);
     if (!pod || pod->metadata.uid != uid) {
       gone.push_back(uid);
-    } else if (!pod->metadata.deletion_timestamp && !running.told) {
+      continue;
+    }
+    if (!pod->metadata.deletion_timestamp && !running.told) {
       const Kind kind = running.phase == Phase::kDone ? Kind::kFinish : Kind::kStart;
       plan(kind, index, random_.between(Duration::zero(), std::chrono::seconds(1)), uid);
     } else if (running.phase == Phase::kStopping) {
       plan(Kind::kStop, index, random_.between(Duration::zero(), std::chrono::seconds(1)), uid);
-    } else if (running.phase == Phase::kRunning && pod->spec.restart_policy != corev1::kRestartPolicyAlways) {
+    }
+    // Its end is yet to come, whether the API has heard of its beginning or not.
+    if (running.phase == Phase::kRunning && pod->spec.restart_policy != corev1::kRestartPolicyAlways) {
       plan(Kind::kFinish, index, random_.between(options_.work_min, options_.work_max), uid);
     }
   }

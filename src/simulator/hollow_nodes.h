@@ -57,6 +57,7 @@ class HollowNodes {
   size_t count() const { return nodes_.size(); }
   State state(size_t node) const { return nodes_[node].state; }
   const std::string& name(size_t node) const { return nodes_[node].name; }
+  int zones() const { return options_.zones; }
   int zone(size_t node) const { return static_cast<int>(node) % options_.zones; }
   static std::string zone_name(int zone);
   /// False for names of no hollow node.

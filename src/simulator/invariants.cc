@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "api/conditions.h"
 #include "controllers/job/indexes.h"
 #include "controllers/job/tracking.h"
 #include "controllers/support/jobs.h"
@@ -46,7 +47,7 @@ std::string node_of(const corev1::Pod& pod) {
 }
 
 bool was_disrupted(const corev1::Pod& pod) {
-  const auto* condition = controllers::find_condition(pod.status, corev1::kDisruptionTarget);
+  const auto* condition = api::find_condition(pod.status.conditions, corev1::kDisruptionTarget);
   return condition && condition->status == corev1::kConditionTrue;
 }
 

@@ -14,7 +14,8 @@ std::span<const ScenarioDescriptor> scenarios() {
       {"sets", "StatefulSets and DaemonSets are scaled and rolled out, lose pods, and nodes fail under them",
        make_sets},
       {"jobs", "Jobs and CronJobs whose pods fail, are deleted, suspended, or lose their nodes", make_jobs},
-      {"mixed", "rollouts, scaling, deleted pods and failing nodes, all at once", make_mixed},
+      {"mixed", "apps, sets and jobs under everything at once: rollouts, scaling, failing nodes, a zone that is lost",
+       make_mixed},
   };
   return kAll;
 }

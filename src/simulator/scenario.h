@@ -22,6 +22,8 @@ class Scenario {
   virtual void plan(World& world) = 0;
   /// Whether the world has come to rest as it should, once all that was planned is done. Asked often: cheap.
   virtual bool settled(World& world) = 0;
+  /// What it has not come to, as text.
+  virtual std::string unsettled(World& world) = 0;
   /// Called some time after it settled: World::fail for everything that is not as it must be.
   virtual void check(World& world) = 0;
 };

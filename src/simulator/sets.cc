@@ -135,16 +135,17 @@ std::vector<std::string> Sets::wanted_nodes(const App& app) const {
   return out;
 }
 
-bool Sets::settled() const {
-  const Sample& now = world_.observer().now();
-  if (now.pending != 0 || now.unready != 0) return false;
+int64_t Sets::wanted_pods() const {
   int64_t wanted = 0;
   for (const App& app : apps_) {
-    if (!app.created) return false;
     wanted += app.stateful ? app.replicas : static_cast<int64_t>(wanted_nodes(app).size());
   }
+  return wanted;
+}
+
+bool Sets::is_complete() const {
   // Between two steps of a rollout all pods are ready, too: what counts then is what the statuses say.
-  return now.ready == wanted && std::ranges::all_of(apps_, [this](const App& app) { return is_complete(app); });
+  return std::ranges::all_of(apps_, [this](const App& app) { return app.created && is_complete(app); });
 }
 
 bool Sets::is_complete(const App& app) const {
@@ -167,7 +168,6 @@ void Sets::check() const {
       world_.fail(fmt::format("pod {} is of an older template", pod->metadata.name));
     }
   }
-  check_bindings(world_);
 }
 
 void Sets::check_stateful_set(const App& app) const {

@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "simulator/world.h"
+#include "simulator/population.h"
 
 namespace trireme::simulator {
 
 /// A population of StatefulSets, most of them ordered, and of DaemonSets, some of them for one zone only, and what must
 /// be true of it in the end. Together they ask for about `pods` pods.
-class Sets {
+class Sets final : public Population {
  public:
   Sets(World& world, int64_t pods);
 
@@ -27,11 +27,12 @@ class Sets {
   void roll_out(size_t app);
   void delete_a_pod(size_t app, Random& random);
 
-  /// Exactly as many pods as are wanted exist, all are ready, and every status says that its rollout is through.
-  bool settled() const;
-  /// Fails the world for every set that has not exactly the pods it asks for, by ordinal or by node, of its newest
-  /// template, or whose status does not say so.
-  void check() const;
+  std::string_view kind() const override { return "sets"; }
+  int64_t wanted_pods() const override;
+  /// Every status says that its rollout is through.
+  bool is_complete() const override;
+  /// Every set has exactly the pods it asks for, by ordinal or by node, of its newest template, and its status says so.
+  void check() const override;
 
   static constexpr std::string_view kNamespace = "sets";
 

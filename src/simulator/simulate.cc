@@ -45,9 +45,8 @@ void play(World& world, Scenario& scenario, const SimulateOptions& options) {
   const Duration limit = world.now() + options.duration + kSettleLimit;
   const auto settled = [&] { return world.planned() == 0 && scenario.settled(world); };
   if (world.run(limit, settled) != Loop::End::kDone) {
-    const Sample& now = world.observer().now();
-    world.fail(fmt::format("the world has not come to rest: {} acts to go, {} pods pending, {} not ready, {} ready",
-                           world.planned(), now.pending, now.unready, now.ready));
+    world.fail(
+        fmt::format("the world has not come to rest: {} acts to go, {}", world.planned(), scenario.unsettled(world)));
     return;
   }
   world.run(world.now() + kAfterwards, [] { return false; });

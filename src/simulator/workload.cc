@@ -123,11 +123,10 @@ void Workload::watch_budgets() {
   }
 }
 
-bool Workload::settled() const {
+int64_t Workload::wanted_pods() const {
   int64_t wanted = 0;
   for (const App& app : apps_) wanted += app.created ? app.replicas : 0;
-  const Sample& now = world_.observer().now();
-  return now.ready == wanted && now.pending == 0 && now.unready == 0;
+  return wanted;
 }
 
 void Workload::check() const {
@@ -154,7 +153,6 @@ void Workload::check() const {
       world_.fail(fmt::format("pod {}/{} is of an older template", app.ns, pod->metadata.name));
     }
   }
-  check_bindings(world_);
 }
 
 }  // namespace trireme::simulator

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "api/types/appsv1.h"
-#include "simulator/world.h"
+#include "simulator/population.h"
 
 namespace trireme::simulator {
 
 /// A population of Deployments of many sizes, spread over a few namespaces, and what must be true of it in the end.
-class Workload {
+class Workload final : public Population {
  public:
   Workload(World& world, int64_t pods);
 
@@ -35,11 +35,11 @@ class Workload {
   void watch_rollout(size_t app);
   void watch_budgets();
 
-  /// Exactly the pods that are wanted exist, and all are ready.
-  bool settled() const;
-  /// Fails the world for every app whose status is not what was asked for, and for every pod that is bound to a node
-  /// that is not there.
-  void check() const;
+  std::string_view kind() const override { return "apps"; }
+  int64_t wanted_pods() const override;
+  bool is_complete() const override { return true; }
+  /// Every app's status is what was asked for, and its pods are of the newest template.
+  void check() const override;
 
   /// A quarter, rounded down, as upstream's defaults for rollouts and the budgets here have it.
   static int32_t quarter(int32_t replicas) { return replicas / 4; }

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "api/validation/resources.h"
+#include "api/volumes.h"
 
 namespace trireme::api::quota {
 namespace {
@@ -15,12 +17,12 @@ namespace {
 using corev1::PersistentVolumeClaim;
 using corev1::Pod;
 using corev1::PodAffinityTerm;
+using corev1::ScopedResourceSelectorRequirement;
 using corev1::Service;
 
 constexpr std::string_view kCountPrefix = "count/";
 constexpr std::string_view kRequestsPrefix = "requests.";
 constexpr std::string_view kOfStorageClass = ".storageclass.storage.k8s.io/";
-constexpr std::string_view kStorageClassAnnotation = "volume.beta.kubernetes.io/storage-class";
 
 constexpr std::string_view kPodNames[] = {
     corev1::kResourcePods,
@@ -91,7 +93,7 @@ bool any_term_reaches_out(const Affinity& affinity) {
                              [](const auto& term) { return reaches_other_namespaces(term.pod_affinity_term); });
 }
 
-bool class_matches(const corev1::ScopedResourceSelectorRequirement& scope, const std::string& priority_class) {
+bool class_matches(const ScopedResourceSelectorRequirement& scope, const std::string& priority_class) {
   const std::string* value = priority_class.empty() ? nullptr : &priority_class;
   const bool listed = value != nullptr && std::ranges::find(scope.values, *value) != scope.values.end();
   if (scope.operator_ == corev1::kScopeSelectorOpIn) return listed;
@@ -100,7 +102,7 @@ bool class_matches(const corev1::ScopedResourceSelectorRequirement& scope, const
   return scope.operator_ == corev1::kScopeSelectorOpDoesNotExist && value == nullptr;
 }
 
-bool scope_matches(const corev1::ScopedResourceSelectorRequirement& scope, const Pod& pod) {
+bool scope_matches(const ScopedResourceSelectorRequirement& scope, const Pod& pod) {
   const std::string& name = scope.scope_name;
   const bool terminating = pod.spec.active_deadline_seconds.value_or(-1) >= 0;
   if (name == corev1::kResourceQuotaScopeTerminating) return terminating;
@@ -157,7 +159,7 @@ std::optional<Quantity> claimed_storage(const PersistentVolumeClaim& claim) {
 }
 
 ResourceList claim_usage(const PersistentVolumeClaim& claim) {
-  std::string storage_class = claim.metadata.annotations.get(kStorageClassAnnotation);
+  std::string storage_class = claim.metadata.annotations.get(kBetaStorageClass);
   if (storage_class.empty()) storage_class = claim.spec.storage_class_name.value_or("");
   ResourceList out;
   auto charge = [&](std::string_view name, const Quantity& amount) {
@@ -213,20 +215,17 @@ std::vector<std::string> Evaluator::tracked(const ResourceList& hard) const {
 }
 
 bool Evaluator::in_scopes(const corev1::ResourceQuotaSpec& quota, const void* object) const {
-  const bool scoped =
-      !quota.scopes.empty() || (quota.scope_selector && !quota.scope_selector->match_expressions.empty());
-  if (!scoped) return true;
-  if (kind_ != Kind::kPod) return false;
+  const auto scopes = scopes_of(quota);
+  return matching(scopes, object).size() == scopes.size();
+}
+
+std::vector<ScopedResourceSelectorRequirement> Evaluator::matching(
+    const std::vector<ScopedResourceSelectorRequirement>& scopes, const void* object) const {
+  std::vector<ScopedResourceSelectorRequirement> out;
+  if (kind_ != Kind::kPod) return out;
   const Pod& pod = *static_cast<const Pod*>(object);
-  for (const std::string& name : quota.scopes) {
-    corev1::ScopedResourceSelectorRequirement scope;
-    scope.scope_name = name;
-    scope.operator_ = corev1::kScopeSelectorOpExists;
-    if (!scope_matches(scope, pod)) return false;
-  }
-  if (!quota.scope_selector) return true;
-  return std::ranges::all_of(quota.scope_selector->match_expressions,
-                             [&](const auto& scope) { return scope_matches(scope, pod); });
+  std::ranges::copy_if(scopes, std::back_inserter(out), [&](const auto& scope) { return scope_matches(scope, pod); });
+  return out;
 }
 
 ResourceList Evaluator::usage(const void* object, WallTime now) const {
@@ -269,6 +268,20 @@ std::string Evaluator::missing(const std::vector<std::string>& tracked, const vo
     parts.push_back(fmt::format("{} for: {}", name, fmt::join(containers, ",")));
   }
   return fmt::format("must specify {}", fmt::join(parts, "; "));
+}
+
+std::vector<ScopedResourceSelectorRequirement> scopes_of(const corev1::ResourceQuotaSpec& quota) {
+  std::vector<ScopedResourceSelectorRequirement> out;
+  for (const std::string& name : quota.scopes) {
+    ScopedResourceSelectorRequirement& scope = out.emplace_back();
+    scope.scope_name = name;
+    scope.operator_ = corev1::kScopeSelectorOpExists;
+  }
+  if (quota.scope_selector) {
+    const auto& more = quota.scope_selector->match_expressions;
+    out.insert(out.end(), more.begin(), more.end());
+  }
+  return out;
 }
 
 bool is_ignored(const ResourceInfo& resource) { return resource.resource == "events"; }

@@ -29,6 +29,9 @@ class Evaluator {
 
   /// Whether the object is one that the quota's scopes select; without scopes each is.
   bool in_scopes(const corev1::ResourceQuotaSpec& quota, const void* object) const;
+  /// Those of `scopes` that select the object. Scopes select pods only.
+  std::vector<corev1::ScopedResourceSelectorRequirement> matching(
+      const std::vector<corev1::ScopedResourceSelectorRequirement>& scopes, const void* object) const;
   /// What the object costs at `now`: a pod that has finished, or that should have been gone, costs no compute.
   ResourceList usage(const void* object, WallTime now) const;
   /// Quotas of cpu and memory oblige every container to name an amount: "must specify limits.cpu for: a,b", or empty.
@@ -43,6 +46,9 @@ class Evaluator {
   std::string count_name_;  ///< "count/deployments.apps", "count/pods"
   std::string alias_;       ///< "secrets": the name that quotas had for them before; may be empty.
 };
+
+/// All scopes of a quota, of either form, as selectors.
+std::vector<corev1::ScopedResourceSelectorRequirement> scopes_of(const corev1::ResourceQuotaSpec& quota);
 
 /// Objects that no quota counts: events.
 bool is_ignored(const ResourceInfo& resource);

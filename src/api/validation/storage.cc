@@ -12,12 +12,12 @@
 #include "api/validation/pod_parts.h"
 #include "api/validation/resources.h"
 #include "api/validation/rules.h"
+#include "api/volumes.h"
 
 namespace trireme::api::validation {
 namespace {
 
 constexpr std::string_view kAccessModes[] = {"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"};
-constexpr std::string_view kBetaClass = "volume.beta.kubernetes.io/storage-class";
 constexpr size_t kMaxParameters = 512;
 constexpr size_t kMaxParameterBytes = 256 * 1024;
 
@@ -130,15 +130,15 @@ void claim_update(const corev1::PersistentVolumeClaim& updated, const corev1::Pe
   corev1::PersistentVolumeClaimSpec before = old.spec;
   // The controller binds a claim by naming its volume, once.
   if (before.volume_name.empty()) before.volume_name = now.volume_name;
-  const std::string now_class = updated.metadata.annotations.get(kBetaClass);
-  const std::string before_class = old.metadata.annotations.get(kBetaClass);
+  const std::string now_class = updated.metadata.annotations.get(kBetaStorageClass);
+  const std::string before_class = old.metadata.annotations.get(kBetaStorageClass);
   const bool from_annotation = !before_class.empty() && !before.storage_class_name && now.storage_class_name &&
                                *now.storage_class_name == before_class &&
                                (now_class.empty() || now_class == before_class);
   if (from_annotation) {
     now.storage_class_name.reset();
   } else {
-    check_immutable(now_class, before_class, Path("metadata.annotations").child(kBetaClass), errors);
+    check_immutable(now_class, before_class, Path("metadata.annotations").child(kBetaStorageClass), errors);
     if (now.storage_class_name && !before.storage_class_name &&
         (before_class.empty() || *now.storage_class_name == before_class)) {
       now.storage_class_name = before.storage_class_name;

@@ -1,23 +1,22 @@
+#include <initializer_list>
+#include <utility>
+
 #include "apiserver/admission/plugins.h"
 
 namespace trireme::apiserver::admission {
 
 Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer,
-                    api::RandomSource random) {
+                    api::RandomSource random, const Configuration& configuration) {
   Chain chain;
-  chain.add(limit_ranger_plugin(caches));
-  chain.add(node_restriction_plugin(caches));
-  chain.add(taint_nodes_by_condition_plugin());
-  chain.add(service_account_plugin(caches, std::move(random)));
-  chain.add(default_toleration_seconds_plugin());
-  chain.add(priority_plugin(caches));
-  chain.add(default_storage_class_plugin(caches));
-  chain.add(storage_object_in_use_protection_plugin());
-  chain.add(persistent_volume_claim_resize_plugin(caches));
-  chain.add(certificate_approval_plugin(authorizer));
-  chain.add(certificate_signing_plugin(authorizer));
-  chain.add(certificate_subject_restriction_plugin());
-  chain.add(resource_quota_plugin(caches));
+  for (auto& plugin : std::initializer_list<std::shared_ptr<Plugin>>{
+           limit_ranger_plugin(caches), node_restriction_plugin(caches), taint_nodes_by_condition_plugin(),
+           service_account_plugin(caches, std::move(random)), default_toleration_seconds_plugin(),
+           priority_plugin(caches), default_storage_class_plugin(caches), storage_object_in_use_protection_plugin(),
+           persistent_volume_claim_resize_plugin(caches), certificate_approval_plugin(authorizer),
+           certificate_signing_plugin(authorizer), certificate_subject_restriction_plugin(),
+           resource_quota_plugin(caches, configuration.limited_resources)}) {
+    if (!configuration.disabled.contains(plugin->name())) chain.add(plugin);
+  }
   return chain;
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "api/names.h"
 #include "apiserver/admission/admission.h"
+#include "apiserver/admission/configuration.h"
 #include "apiserver/authz/authz.h"
 #include "apiserver/watch/caches.h"
 
@@ -53,11 +55,13 @@ std::shared_ptr<Plugin> limit_ranger_plugin(std::shared_ptr<Caches> caches);
 /// ResourceQuota: charges what an object costs to every quota it counts against, before it is written, and refuses what
 /// would exceed one. Requests of one namespace that arrive together are charged with one write.
 /// Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/
-std::shared_ptr<Plugin> resource_quota_plugin(std::shared_ptr<Caches> caches);
+/// What is `limited` may be consumed only where a quota covers it.
+std::shared_ptr<Plugin> resource_quota_plugin(std::shared_ptr<Caches> caches,
+                                              std::vector<LimitedResource> limited = {});
 
-/// All of them in upstream's order. `authorizer` answers what a plugin must know of the caller's other rights; `random`
-/// names volumes.
+/// All of them in upstream's order, without those that the configuration disables. `authorizer` answers what a plugin
+/// must know of the caller's other rights; `random` names volumes.
 Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Authorizer> authorizer,
-                    api::RandomSource random = api::system_random);
+                    api::RandomSource random = api::system_random, const Configuration& configuration = {});
 
 }  // namespace trireme::apiserver::admission

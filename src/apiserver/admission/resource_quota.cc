@@ -19,6 +19,7 @@ namespace {
 namespace quota = api::quota;
 using api::ResourceList;
 using api::corev1::ResourceQuota;
+using api::corev1::ScopedResourceSelectorRequirement;
 
 /// Rounds of charging the quotas that somebody else (the controller) wrote meanwhile.
 constexpr int kTries = 4;
@@ -54,15 +55,71 @@ bool is_known(const ResourceQuota& quota, const std::vector<std::string>& names)
   return std::ranges::all_of(names, [&](const std::string& name) { return quota.status.used.contains(name); });
 }
 
-/// Charges one request to the accounts it concerns, or to none when it does not fit into all of them.
-Status charge(const Attributes& attributes, WallTime now, std::vector<Account>& accounts) {
+/// "[{PriorityClass In [high]} {BestEffort Exists []}]".
+std::string to_string(const std::vector<ScopedResourceSelectorRequirement>& scopes) {
+  std::vector<std::string> parts;
+  for (const auto& scope : scopes) {
+    parts.push_back(fmt::format("{{{} {} [{}]}}", scope.scope_name, scope.operator_, fmt::join(scope.values, " ")));
+  }
+  return fmt::format("[{}]", fmt::join(parts, " "));
+}
+
+/// What a request consumes that is limited by default, and so must be covered by a quota.
+class Obligations {
+ public:
+  Obligations(const std::vector<LimitedResource>& limited, const Attributes& attributes,
+              const quota::Evaluator& evaluator, const ResourceList& usage) {
+    for (const LimitedResource& each : limited) {
+      for (auto& scope : evaluator.matching(each.match_scopes, attributes.object->data())) {
+        scopes_.push_back(std::move(scope));
+      }
+      if (each.api_group != attributes.resource->group || each.resource != attributes.resource->resource) continue;
+      for (const auto& [name, amount] : usage) {
+        const bool limits = std::ranges::any_of(
+            each.match_contains, [&](const std::string& part) { return name.find(part) != std::string::npos; });
+        if (limits && amount.sign() > 0) names_.insert(name);
+      }
+    }
+  }
+  /// A quota that the request is charged to counts these names.
+  void cover(const std::vector<std::string>& names) {
+    for (const std::string& name : names) names_.erase(name);
+  }
+  /// A quota has this scope, and it selects the object.
+  void cover(const ScopedResourceSelectorRequirement& scope) {
+    std::erase_if(scopes_, [&](const auto& each) { return each.scope_name == scope.scope_name; });
+  }
+  Status check(const Attributes& attributes) const {
+    if (!names_.empty()) {
+      return forbidden(attributes, fmt::format("insufficient quota to consume: {}", fmt::join(names_, ",")));
+    }
+    if (!scopes_.empty()) {
+      // By intent no Forbidden: upstream answers with the bare error.
+      return {Reason::kUnknown, fmt::format("insufficient quota to match these scopes: {}", to_string(scopes_))};
+    }
+    return {};
+  }
+
+ private:
+  std::set<std::string> names_;
+  std::vector<ScopedResourceSelectorRequirement> scopes_;
+};
+
+/// Charges one request to the accounts it concerns, or to none when it does not fit into all of them, or when they do
+/// not cover what is `limited`.
+Status charge(const Attributes& attributes, WallTime now, const std::vector<LimitedResource>& limited,
+              std::vector<Account>& accounts) {
   const quota::Evaluator evaluator = quota::Evaluator::of(*attributes.resource);
   const void* object = attributes.object->data();
   const bool update = attributes.operation == Operation::kUpdate;
+  const ResourceList usage = evaluator.usage(object, now);
+  const ResourceList old_usage = update ? evaluator.usage(attributes.old_object->data(), now) : ResourceList();
+  Obligations obligations(limited, attributes, evaluator, usage);
 
   std::vector<Account*> concerned;
   for (Account& account : accounts) {
     const ResourceQuota& each = *account.stored;
+    for (const auto& scope : evaluator.matching(quota::scopes_of(each.spec), object)) obligations.cover(scope);
     const std::vector<std::string> names = evaluator.tracked(each.status.hard);
     if (names.empty() || !evaluator.in_scopes(each.spec, object)) continue;
     if (const std::string missing = evaluator.missing(names, object); !missing.empty()) {
@@ -73,10 +130,10 @@ Status charge(const Attributes& attributes, WallTime now, std::vector<Account>& 
                                                fmt::join(names, ",")));
     }
     concerned.push_back(&account);
+    obligations.cover(names);
   }
-  if (concerned.empty()) return {};
+  if (concerned.empty() && limited.empty()) return {};
 
-  const ResourceList usage = evaluator.usage(object, now);
   std::vector<std::string> negative;
   for (const auto& [name, quantity] : usage) {
     if (quantity.sign() < 0) negative.push_back(name);
@@ -87,11 +144,17 @@ Status charge(const Attributes& attributes, WallTime now, std::vector<Account>& 
 
   std::vector<std::pair<Account*, ResourceList>> charges;
   for (Account* account : concerned) {
+    const bool counted = update && evaluator.in_scopes(account->stored->spec, attributes.old_object->data());
+    ResourceList delta = counted ? growth(usage, old_usage) : without_zeros(usage);
+    if (!delta.empty()) charges.emplace_back(account, std::move(delta));
+  }
+  // What consumes nothing more needs no quota.
+  if (concerned.empty() ? growth(usage, old_usage).empty() : charges.empty()) return {};
+  TRY(obligations.check(attributes));
+
+  for (auto& [account, requested] : charges) {
     const ResourceQuota& each = *account->stored;
-    const bool counted = update && evaluator.in_scopes(each.spec, attributes.old_object->data());
-    const ResourceList delta =
-        counted ? growth(usage, evaluator.usage(attributes.old_object->data(), now)) : without_zeros(usage);
-    const ResourceList requested = quota::only(delta, quota::names_of(each.status.hard));
+    requested = quota::only(requested, quota::names_of(each.status.hard));
     std::vector<std::string> exceeded;
     for (const auto& [name, amount] : requested) {
       if (account->used.get(name) + amount > each.status.hard.at(name)) exceeded.push_back(name);
@@ -102,10 +165,10 @@ Status charge(const Attributes& attributes, WallTime now, std::vector<Account>& 
                                                quota::to_string(quota::only(account->used, exceeded)),
                                                quota::to_string(quota::only(each.status.hard, exceeded))));
     }
-    if (!requested.empty()) charges.emplace_back(account, requested);
   }
   if (attributes.dry_run) return {};
   for (auto& [account, requested] : charges) {
+    if (requested.empty()) continue;
     api::add_resources(account->used, requested);
     account->changed = true;
   }
@@ -114,15 +177,15 @@ Status charge(const Attributes& attributes, WallTime now, std::vector<Account>& 
 
 class ResourceQuotaPlugin final : public Plugin {
  public:
-  explicit ResourceQuotaPlugin(std::shared_ptr<Caches> caches)
-      : clock_(caches->options().clock), storage_(caches, clock_, Duration::zero()) {}
+  ResourceQuotaPlugin(std::shared_ptr<Caches> caches, std::vector<LimitedResource> limited)
+      : clock_(caches->options().clock), storage_(caches, clock_, Duration::zero()), limited_(std::move(limited)) {}
   std::string_view name() const override { return "ResourceQuota"; }
 
   Status validate(const Attributes& attributes) override {
     if (!concerns(attributes)) return {};
     // The usual case takes no turn: no quota, nothing to charge.
     TRY_ASSIGN(const auto quotas, storage_.caches().list<ResourceQuota>(attributes.ns));
-    if (quotas.empty()) return {};
+    if (quotas.empty() && limited_.empty()) return {};
 
     Waiter own{&attributes, {}, false};
     std::unique_lock lock(mutex_);
@@ -181,7 +244,9 @@ class ResourceQuotaPlugin final : public Plugin {
         if (!left || left->contains(each->metadata.name)) accounts.push_back({each, each->status.used});
       }
       for (Waiter* waiter : batch) {
-        if (waiter->result.ok()) waiter->result = charge(*waiter->attributes, clock_->now(), accounts);
+        if (!waiter->result.ok()) continue;
+        // All quotas are at hand in the first round only, so what they must cover is decided there.
+        waiter->result = charge(*waiter->attributes, clock_->now(), attempt == 0 ? limited_ : kNothing, accounts);
       }
       left.emplace();
       for (Account& account : accounts) {
@@ -211,8 +276,11 @@ class ResourceQuotaPlugin final : public Plugin {
     return storage_.put(resource, std::move(object), stored->revision(), /*dry_run=*/false).status();
   }
 
+  static inline const std::vector<LimitedResource> kNothing;
+
   std::shared_ptr<Clock> clock_;
   Storage storage_;
+  const std::vector<LimitedResource> limited_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, Lane> lanes_;
@@ -220,8 +288,8 @@ class ResourceQuotaPlugin final : public Plugin {
 
 }  // namespace
 
-std::shared_ptr<Plugin> resource_quota_plugin(std::shared_ptr<Caches> caches) {
-  return std::make_shared<ResourceQuotaPlugin>(std::move(caches));
+std::shared_ptr<Plugin> resource_quota_plugin(std::shared_ptr<Caches> caches, std::vector<LimitedResource> limited) {
+  return std::make_shared<ResourceQuotaPlugin>(std::move(caches), std::move(limited));
 }
 
 }  // namespace trireme::apiserver::admission

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "api/types/eventsv1.h"
+#include "api/volumes.h"
 #include "apiserver/printers/row.h"
 
 namespace trireme::apiserver::printers {
@@ -460,8 +461,6 @@ std::string storage(const Map<Quantity>& amounts) {
   return found == amounts.end() ? std::string() : found->second.to_string();
 }
 
-constexpr std::string_view kBetaClass = "volume.beta.kubernetes.io/storage-class";
-
 void print_volume(const corev1::PersistentVolume& object, Row& row) {
   const auto& spec = object.spec;
   const std::string phase = object.metadata.deletion_timestamp ? std::string("Terminating") : object.status.phase;
@@ -471,7 +470,7 @@ void print_volume(const corev1::PersistentVolume& object, Row& row) {
       .text(spec.persistent_volume_reclaim_policy)
       .text(phase)
       .text(spec.claim_ref ? spec.claim_ref->namespace_ + "/" + spec.claim_ref->name : std::string())
-      .text(object.metadata.annotations.get(kBetaClass, spec.storage_class_name))
+      .text(object.metadata.annotations.get(api::kBetaStorageClass, spec.storage_class_name))
       .text(spec.volume_attributes_class_name.value_or("<unset>"))
       .text(object.status.reason)
       .age(object.metadata)
@@ -496,7 +495,7 @@ void print_claim(const corev1::PersistentVolumeClaim& object, Row& row) {
       .text(spec.volume_name)
       .text(bound ? storage(object.status.capacity) : std::string())
       .text(bound ? access_modes(object.status.access_modes) : std::string())
-      .text(object.metadata.annotations.get(kBetaClass, spec.storage_class_name.value_or("")))
+      .text(object.metadata.annotations.get(api::kBetaStorageClass, spec.storage_class_name.value_or("")))
       .text(spec.volume_attributes_class_name.value_or("<unset>"))
       .age(object.metadata)
       .text(spec.volume_mode.value_or("<unset>"));

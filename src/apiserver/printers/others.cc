@@ -17,6 +17,7 @@
 #include "api/types/rbacv1.h"
 #include "api/types/schedulingv1.h"
 #include "api/types/storagev1.h"
+#include "api/volumes.h"
 #include "apiserver/printers/row.h"
 
 namespace trireme::apiserver::printers {
@@ -220,10 +221,7 @@ constexpr Column kStorageClassColumns[] = {
     {"Age"}};
 
 void print_storage_class(const storagev1::StorageClass& object, Row& row) {
-  const auto& annotations = object.metadata.annotations;
-  const bool is_default = annotations.get("storageclass.kubernetes.io/is-default-class") == "true" ||
-                          annotations.get("storageclass.beta.kubernetes.io/is-default-class") == "true";
-  row.text(object.metadata.name + (is_default ? " (default)" : ""))
+  row.text(object.metadata.name + (api::is_default_class(object) ? " (default)" : ""))
       .text(object.provisioner)
       .text(object.reclaim_policy.value_or("Delete"))
       .text(object.volume_binding_mode.value_or("Immediate"))

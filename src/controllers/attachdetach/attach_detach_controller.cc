@@ -24,7 +24,6 @@ namespace {
 
 constexpr std::string_view kByNode = "node";
 constexpr std::string_view kByVolume = "volume";
-constexpr std::string_view kManagedAttach = "volumes.kubernetes.io/controller-managed-attach-detach";
 // A node that does not answer holds a volume no longer than this (upstream's maxWaitForUnmountDuration).
 constexpr Duration kMaxHold = std::chrono::minutes(6);
 
@@ -231,7 +230,7 @@ Status AttachDetachController::show_attached(const Node& node, const std::map<st
 
 Result<Outcome> AttachDetachController::reconcile(const std::string& key) {
   const auto node = nodes_.get("", key);
-  const bool managed = node && node->metadata.annotations.get(kManagedAttach) == "true";
+  const bool managed = node && node->metadata.annotations.get(api::kManagedAttach) == "true";
   const auto wanted = managed ? wanted_on(key) : std::map<std::string, Wanted>();
 
   std::map<std::string, std::string> attached;  // Unique name to attachment.

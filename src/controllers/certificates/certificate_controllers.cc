@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/conditions.h"
 #include "api/types/authorizationv1.h"
 #include "base/log.h"
 
@@ -106,7 +107,7 @@ Status CsrSigningController::fail(const CertificateSigningRequest& request, std:
 Result<Outcome> CsrSigningController::reconcile(const std::string& key) {
   const auto request = requests_.get(key);
   if (!request || !is_approved(*request) || !request->status.certificate.empty() ||
-      find_condition(*request, kCertificateFailed)) {
+      api::find_condition(request->status.conditions, kCertificateFailed)) {
     return Outcome::done();
   }
   const ControllerOptions& options = context().options;

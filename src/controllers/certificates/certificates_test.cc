@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "api/conditions.h"
 #include "controllers/certificates/request_checks.h"
 #include "controllers/testing/suite.h"
 
@@ -109,7 +110,7 @@ TEST_F(CertificatesSuite, AKubeletGetsItsCertificateWithoutAnybodysHelp) {
     return now && !now->status.certificate.empty();
   }));
   const auto issued = requests.get("", "n1");
-  EXPECT_EQ(find_condition(*issued, kCertificateApproved)->reason, "AutoApproved");
+  EXPECT_EQ(api::find_condition(issued->status.conditions, kCertificateApproved)->reason, "AutoApproved");
   const auto info = net::parse_certificate(issued->status.certificate);
   ASSERT_TRUE(info.ok());
   EXPECT_EQ(info->common_name, "system:node:n1");
@@ -144,7 +145,7 @@ TEST_F(CertificatesSuite, OthersWaitForAPersonAndWrongOnesFail) {
   decide("jane", kCertificateApproved);
   EXPECT_TRUE(requests.until([&] { return !requests.get("", "jane")->status.certificate.empty(); }));
   EXPECT_TRUE(requests.until([&] {
-    const auto* failed = find_condition(*requests.get("", "server"), kCertificateFailed);
+    const auto* failed = api::find_condition(requests.get("", "server")->status.conditions, kCertificateFailed);
     return failed && failed->reason == "SignerValidationFailure";
   }));
   EXPECT_TRUE(requests.get("", "server")->status.certificate.empty());

@@ -48,17 +48,14 @@ WallTime update_time(const CertificateSigningRequestCondition& condition, WallTi
 
 }  // namespace
 
-const CertificateSigningRequestCondition* find_condition(const CertificateSigningRequest& request,
-                                                         std::string_view type) {
-  return api::find_condition(request.status.conditions, type);
-}
-
 bool is_approved(const CertificateSigningRequest& request) {
-  return find_condition(request, kCertificateApproved) && !find_condition(request, kCertificateDenied);
+  return api::find_condition(request.status.conditions, kCertificateApproved) &&
+         !api::find_condition(request.status.conditions, kCertificateDenied);
 }
 
 bool is_decided(const CertificateSigningRequest& request) {
-  return find_condition(request, kCertificateApproved) || find_condition(request, kCertificateDenied);
+  return api::find_condition(request.status.conditions, kCertificateApproved) ||
+         api::find_condition(request.status.conditions, kCertificateDenied);
 }
 
 Status check_kubelet_client(const net::CertificateInfo& info, const CertificateSigningRequestSpec& spec) {

@@ -17,9 +17,6 @@ using RequestPointer = std::shared_ptr<const api::certificatesv1::CertificateSig
 
 inline constexpr std::string_view kLegacyUnknownSigner = "kubernetes.io/legacy-unknown";
 
-/// Null when there is none of that type.
-const api::certificatesv1::CertificateSigningRequestCondition* find_condition(
-    const api::certificatesv1::CertificateSigningRequest& request, std::string_view type);
 bool is_approved(const api::certificatesv1::CertificateSigningRequest& request);  ///< and not denied
 bool is_decided(const api::certificatesv1::CertificateSigningRequest& request);   ///< Approved or denied.
 

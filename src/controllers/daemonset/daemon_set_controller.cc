@@ -293,8 +293,13 @@ DaemonSetController::DaemonSetController(const ControllerContext& context)
     }
     enqueue(client::key_of((after ? after : before)->metadata));
   });
-  revisions_.add_handler(
-      [this](const auto& before, const auto& after) { finder_.owner_of((after ? after : before)->metadata); });
+  revisions_.add_handler([this](const auto& before, const auto& after) {
+    // Only what was written here is waited for. Others may change several, one after the other: as upstream does, the
+    // set looks at them with its own next change.
+    const auto& metadata = (after ? after : before)->metadata;
+    const auto* owner = controller_of(metadata);
+    if (owner != nullptr && revisions_fence_.waits(owner->uid)) finder_.owner_of(metadata);
+  });
   nodes_.add_handler([this](const auto& before, const auto& after) { on_node(before, after); });
   pods_.add_handler([this](const auto& before, const auto& after) { finder_.on_pod(before, after); });
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/conditions.h"
 #include "api/validation/equal.h"
 #include "controllers/deployment/progress.h"
 #include "controllers/deployment/revisions.h"
@@ -105,7 +106,7 @@ Status DeploymentController::Pass::claim() {
 /// While it is paused no progress can be expected, and the deadline begins anew after.
 Status DeploymentController::Pass::mark_pause() {
   if (!has_deadline(deployment_)) return {};
-  const auto* known = find_condition(deployment_.status, api::appsv1::kDeploymentProgressing);
+  const auto* known = api::find_condition(deployment_.status.conditions, api::appsv1::kDeploymentProgressing);
   if (known && known->reason == kProgressDeadlineExceeded) return {};
   const bool told = known && known->reason == kDeploymentPaused;
   if (told == deployment_.spec.paused) return {};
@@ -202,9 +203,9 @@ Status DeploymentController::Pass::sync_current(int64_t revision) {
   deployment_.metadata.annotations.insert_or_assign(kRevision, its);
   // The deadline of a rollout begins when it is told of: also of one that goes back to an old set, or whose beginning
   // was lost in a restart. Upstream leaves the last rollout's condition then.
-  const bool tell =
-      has_deadline(deployment_) && (!find_condition(deployment_.status, api::appsv1::kDeploymentProgressing) ||
-                                    (!announced && !deployment_.spec.paused));
+  const bool tell = has_deadline(deployment_) &&
+                    (!api::find_condition(deployment_.status.conditions, api::appsv1::kDeploymentProgressing) ||
+                     (!announced && !deployment_.spec.paused));
   if (tell) {
     progress(api::corev1::kConditionTrue, kFoundNewReplicaSet,
              "Found new replica set \"" + sets_.current->metadata.name + "\"");
@@ -307,7 +308,7 @@ Result<Outcome> DeploymentController::Pass::write_status(api::appsv1::Deployment
 
 void DeploymentController::Pass::progress(std::string_view status, std::string_view reason, std::string message) {
   DeploymentCondition fresh = condition(api::appsv1::kDeploymentProgressing, status, reason, std::move(message), now_);
-  const DeploymentCondition* known = find_condition(deployment_.status, fresh.type);
+  const DeploymentCondition* known = api::find_condition(deployment_.status.conditions, fresh.type);
   if (known && known->message != fresh.message) {
     if (known->status == fresh.status) fresh.last_transition_time = known->last_transition_time;
     remove_condition(deployment_.status, fresh.type);

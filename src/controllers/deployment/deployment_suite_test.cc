@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "api/conditions.h"
 #include "api/types/autoscalingv1.h"
 #include "controllers/deployment/progress.h"
 #include "controllers/deployment/revisions.h"
@@ -45,7 +46,7 @@ class DeploymentSuite : public ControllersSuite {
   }
   std::string reason() {
     const auto deployment = now();
-    const auto* known = deployment ? find_condition(deployment->status, "Progressing") : nullptr;
+    const auto* known = deployment ? api::find_condition(deployment->status.conditions, "Progressing") : nullptr;
     return known ? known->reason : "";
   }
   bool rolled_out(const std::string& image) {
@@ -292,8 +293,8 @@ TEST_F(DeploymentSuite, PausedItScalesButDoesNotRoll) {
     each.spec.template_.spec.containers[0].image = "web:2";
   });
   ASSERT_TRUE(deployments_->until([&] { return reason() == kDeploymentPaused; }));
-  EXPECT_EQ(find_condition(now()->status, "Progressing")->status, "Unknown");
-  EXPECT_EQ(find_condition(now()->status, "Progressing")->message, "Deployment is paused");
+  EXPECT_EQ(api::find_condition(now()->status.conditions, "Progressing")->status, "Unknown");
+  EXPECT_EQ(api::find_condition(now()->status.conditions, "Progressing")->message, "Deployment is paused");
   edit([](Deployment& each) { each.spec.replicas = 4; });
   ASSERT_TRUE(until_sizes("web:1=4/4 "));
   ASSERT_TRUE(deployments_->until([&] { return now()->status.observed_generation == now()->metadata.generation; }));
@@ -316,13 +317,13 @@ TEST_F(DeploymentSuite, LackOfProgressIsTold) {
   create(deployment);
   ASSERT_TRUE(deployments_->until([&] { return now() && now()->status.replicas == 1; }));
   EXPECT_EQ(reason(), kReplicaSetUpdated);
-  EXPECT_EQ(find_condition(now()->status, "Available")->status, "False");
+  EXPECT_EQ(api::find_condition(now()->status.conditions, "Available")->status, "False");
   ASSERT_TRUE(clock_->wait_for_waiters(1));
   clock_->advance(seconds(29));
   EXPECT_EQ(reason(), kReplicaSetUpdated);
   clock_->advance(seconds(3));
   ASSERT_TRUE(deployments_->until([&] { return reason() == kProgressDeadlineExceeded; }));
-  EXPECT_EQ(find_condition(now()->status, "Progressing")->message,
+  EXPECT_EQ(api::find_condition(now()->status.conditions, "Progressing")->message,
             "ReplicaSet \"" + set_with("web:1")->metadata.name + "\" has timed out progressing.");
   works = true;
   kubelet_->look_again();
@@ -347,7 +348,7 @@ TEST_F(DeploymentSuite, RefusedPodsShowInTheConditions) {
   begin();
   create(web(1));
   const auto failure = [&] {
-    const auto* known = now() ? find_condition(now()->status, "ReplicaFailure") : nullptr;
+    const auto* known = now() ? api::find_condition(now()->status.conditions, "ReplicaFailure") : nullptr;
     return known ? known->reason : "";
   };
   ASSERT_TRUE(deployments_->until([&] { return failure() == "FailedCreate"; }));
@@ -412,7 +413,7 @@ TEST_F(DeploymentSuite, WhatAUserWritesIntoTheStatusIsOverwritten) {
   EXPECT_EQ(patched->status.replicas, 7);
   // Counts are the controller's; a condition that it does not know stays.
   ASSERT_TRUE(deployments_->until([&] { return is_as_new_as(*patched) && now()->status.replicas == 1; }));
-  EXPECT_TRUE(find_condition(now()->status, "Mine"));
+  EXPECT_TRUE(api::find_condition(now()->status.conditions, "Mine"));
 }
 
 TEST_F(DeploymentSuite, TheWholeLifeOfADeployment) {
@@ -446,11 +447,12 @@ TEST_F(DeploymentSuite, TheWholeLifeOfADeployment) {
         each.spec.replicas = 9;  // not this way
       },
       /*status=*/true);
-  ASSERT_TRUE(deployments_->until([&] { return find_condition(now()->status, "StatusUpdate") != nullptr; }));
+  ASSERT_TRUE(
+      deployments_->until([&] { return api::find_condition(now()->status.conditions, "StatusUpdate") != nullptr; }));
   EXPECT_EQ(replicas_of(*now()), 2);
   edit([](Deployment& each) { each.spec.replicas = 3; });
   ASSERT_TRUE(deployments_->until([&] { return now()->status.available_replicas == 3; }));
-  EXPECT_TRUE(find_condition(now()->status, "StatusUpdate"));
+  EXPECT_TRUE(api::find_condition(now()->status.conditions, "StatusUpdate"));
 
   ASSERT_TRUE(
       client().raw().remove_collection(api::resource_of<Deployment>(), "default", by("Background"), selection).ok());

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "api/conditions.h"
 #include "controllers/deployment/progress.h"
 #include "controllers/deployment/revisions.h"
 #include "controllers/deployment/rollout.h"
@@ -410,14 +411,15 @@ TEST(RolloutStatusTest, CountsAndJudges) {
   sets.current = set({.name = "n", .replicas = 4, .available = 3});
   status = rollout_status(deployment, sets, kNow + seconds(99));
   EXPECT_EQ(text(status), "Available=True/MinimumReplicasAvailable Progressing=True/ReplicaSetUpdated ");
-  EXPECT_EQ(find_condition(status, "Progressing")->last_transition_time, api::Time(kNow + seconds(99)));
+  EXPECT_EQ(api::find_condition(status.conditions, "Progressing")->last_transition_time, api::Time(kNow + seconds(99)));
   deployment.status = status;
   sets.current = set({.name = "n", .replicas = 4, .available = 4});
   status = rollout_status(deployment, sets, kNow + seconds(120));
   EXPECT_EQ(text(status), "Available=True/MinimumReplicasAvailable Progressing=True/NewReplicaSetAvailable ");
-  EXPECT_EQ(find_condition(status, "Progressing")->message, "ReplicaSet \"n\" has successfully progressed.");
-  EXPECT_EQ(find_condition(status, "Progressing")->last_transition_time, api::Time(kNow + seconds(99)));
-  EXPECT_EQ(find_condition(status, "Progressing")->last_update_time, api::Time(kNow + seconds(120)));
+  EXPECT_EQ(api::find_condition(status.conditions, "Progressing")->message,
+            "ReplicaSet \"n\" has successfully progressed.");
+  EXPECT_EQ(api::find_condition(status.conditions, "Progressing")->last_transition_time, api::Time(kNow + seconds(99)));
+  EXPECT_EQ(api::find_condition(status.conditions, "Progressing")->last_update_time, api::Time(kNow + seconds(120)));
   EXPECT_EQ(deadline_due(deployment, status, kNow), std::nullopt);
 
   // A pod is lost afterwards: not available, but no rollout either.
@@ -450,7 +452,7 @@ TEST(RolloutStatusTest, WithoutADeadlineNothingIsSaidOfProgress) {
   Sets sets;
   sets.current = set({.name = "n", .replicas = 1});
   const DeploymentStatus status = rollout_status(deployment, sets, kNow);
-  EXPECT_FALSE(find_condition(status, "Progressing"));
+  EXPECT_FALSE(api::find_condition(status.conditions, "Progressing"));
   EXPECT_EQ(deadline_due(deployment, deployment.status, kNow), std::nullopt);
 }
 

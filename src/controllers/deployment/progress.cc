@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "api/conditions.h"
+
 namespace trireme::controllers::deployment {
 namespace {
 
@@ -20,7 +22,7 @@ bool moved_on(const DeploymentStatus& before, const DeploymentStatus& now) {
 }
 
 bool timed_out(const Deployment& deployment, const DeploymentStatus& status, WallTime now) {
-  const DeploymentCondition* progress = find_condition(status, kDeploymentProgressing);
+  const DeploymentCondition* progress = api::find_condition(status.conditions, kDeploymentProgressing);
   // Without a condition the rollout has not been seen to begin; once available, nothing is waited for.
   if (!progress || progress->reason == kNewReplicaSetAvailable) return false;
   if (progress->reason == kProgressDeadlineExceeded) return true;
@@ -35,7 +37,7 @@ std::string subject(const Deployment& deployment, const Sets& sets) {
 }
 
 void judge(const Deployment& deployment, const Sets& sets, DeploymentStatus& status, WallTime now) {
-  const DeploymentCondition* before = find_condition(deployment.status, kDeploymentProgressing);
+  const DeploymentCondition* before = api::find_condition(deployment.status.conditions, kDeploymentProgressing);
   // A rollout that has been told complete stays so, whatever its pods do later.
   if (before && before->reason == kNewReplicaSetAvailable && status.replicas == status.updated_replicas) return;
   const std::string about = subject(deployment, sets);
@@ -92,13 +94,8 @@ DeploymentCondition condition(std::string_view type, std::string_view status, st
   return out;
 }
 
-const DeploymentCondition* find_condition(const DeploymentStatus& status, std::string_view type) {
-  const auto found = std::ranges::find(status.conditions, type, &DeploymentCondition::type);
-  return found == status.conditions.end() ? nullptr : &*found;
-}
-
 void set_condition(DeploymentStatus& status, DeploymentCondition condition) {
-  const DeploymentCondition* before = find_condition(status, condition.type);
+  const DeploymentCondition* before = api::find_condition(status.conditions, condition.type);
   if (before && before->status == condition.status) {
     if (before->reason == condition.reason) return;
     condition.last_transition_time = before->last_transition_time;
@@ -161,7 +158,7 @@ DeploymentStatus rollout_status(const Deployment& deployment, const Sets& sets, 
 }
 
 std::optional<Duration> deadline_due(const Deployment& deployment, const DeploymentStatus& status, WallTime now) {
-  const DeploymentCondition* progress = find_condition(status, kDeploymentProgressing);
+  const DeploymentCondition* progress = api::find_condition(status.conditions, kDeploymentProgressing);
   if (!has_deadline(deployment) || !progress || is_complete(deployment, status)) return std::nullopt;
   if (progress->reason == kProgressDeadlineExceeded || progress->reason == kNewReplicaSetAvailable ||
       !progress->last_update_time) {

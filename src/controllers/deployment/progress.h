@@ -28,8 +28,6 @@ inline constexpr std::string_view kMinimumReplicasUnavailable = "MinimumReplicas
 
 DeploymentCondition condition(std::string_view type, std::string_view status, std::string_view reason,
                               std::string message, WallTime now);
-/// Null when there is none.
-const DeploymentCondition* find_condition(const DeploymentStatus& status, std::string_view type);
 /// Does nothing while status and reason stay; keeps the time of transition while the status stays.
 void set_condition(DeploymentStatus& status, DeploymentCondition condition);
 void remove_condition(DeploymentStatus& status, std::string_view type);

@@ -2,6 +2,7 @@
 
 #include "controllers/testing/restarts.h"
 
+#include "api/conditions.h"
 #include "api/types/appsv1.h"
 #include "client/retry.h"
 #include "controllers/deployment/progress.h"
@@ -20,7 +21,7 @@ bool rolled_out(client::Client& client, const std::string& image) {
   if (!now.ok() || now->spec.template_.spec.containers[0].image != image || !is_complete(*now, now->status)) {
     return false;
   }
-  const auto* progress = find_condition(now->status, "Progressing");
+  const auto* progress = api::find_condition(now->status.conditions, "Progressing");
   return progress && progress->reason == kNewReplicaSetAvailable;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "api/conditions.h"
+
 namespace trireme::controllers {
 
 namespace corev1 = api::corev1;
@@ -54,7 +56,7 @@ int32_t allowed_disruptions(const ExpectedPods& expected, int32_t healthy) {
 
 bool has_stale_disruption(const corev1::Pod& pod, WallTime now, Duration& due) {
   if (pod.metadata.deletion_timestamp || is_finished(pod)) return false;
-  const corev1::PodCondition* told = find_condition(pod.status, corev1::kDisruptionTarget);
+  const corev1::PodCondition* told = api::find_condition(pod.status.conditions, corev1::kDisruptionTarget);
   if (told == nullptr || told->status != corev1::kConditionTrue) return false;
   if (told->reason == corev1::kPodReasonTerminationByKubelet) return false;
   const WallTime since = told->last_transition_time ? told->last_transition_time.wall() : WallTime{};

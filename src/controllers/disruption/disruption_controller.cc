@@ -11,6 +11,7 @@
 #include "api/types/autoscalingv1.h"
 #include "base/log.h"
 #include "client/discovery.h"
+#include "controllers/support/key_kind.h"
 
 namespace trireme::controllers {
 
@@ -20,8 +21,8 @@ using corev1::Pod;
 
 namespace {
 
-constexpr std::string_view kBudgetPrefix = "budget ";
-constexpr std::string_view kPodPrefix = "pod ";
+constexpr KeyKind kBudgetKey("budget");
+constexpr KeyKind kPodKey("pod");
 
 bool selects(const policyv1::PodDisruptionBudget& budget, const Pod& pod) {
   if (!budget.spec.selector) return false;
@@ -54,7 +55,7 @@ DisruptionController::DisruptionController(const ControllerContext& context)
       events_(context.events->recorder("controllermanager")) {
   budgets_.add_handler([this](const BudgetPointer& before, const BudgetPointer& after) {
     const Budget& any = after ? *after : *before;
-    enqueue(std::string(kBudgetPrefix) + client::key_of(any.metadata));
+    enqueue(kBudgetKey(client::key_of(any.metadata)));
   });
   pods_.add_handler([this](const PodPointer& before, const PodPointer& after) {
     if (before) enqueue_budgets_of(*before);
@@ -62,7 +63,7 @@ DisruptionController::DisruptionController(const ControllerContext& context)
     if (!before || before->metadata.labels != after->metadata.labels) enqueue_budgets_of(*after);
     Duration due{};
     if (has_stale_disruption(*after, clock().now(), due)) {
-      enqueue_after(std::string(kPodPrefix) + client::key_of(after->metadata), due);
+      enqueue_after(kPodKey(client::key_of(after->metadata)), due);
     }
   });
 }
@@ -75,7 +76,7 @@ std::vector<DisruptionController::BudgetPointer> DisruptionController::budgets_o
 
 void DisruptionController::enqueue_budgets_of(const Pod& pod) {
   for (const BudgetPointer& budget : budgets_of(pod)) {
-    enqueue(std::string(kBudgetPrefix) + client::key_of(budget->metadata));
+    enqueue(kBudgetKey(client::key_of(budget->metadata)));
   }
 }
 
@@ -243,8 +244,9 @@ Result<Outcome> DisruptionController::sync_stale_condition(const std::string& ke
 }
 
 Result<Outcome> DisruptionController::reconcile(const std::string& key) {
-  if (key.starts_with(kPodPrefix)) return sync_stale_condition(key.substr(kPodPrefix.size()));
-  return sync_budget(key.substr(kBudgetPrefix.size()));
+  if (const auto pod = kPodKey.name_in(key)) return sync_stale_condition(*pod);
+  if (const auto budget = kBudgetKey.name_in(key)) return sync_budget(*budget);
+  return Outcome::done();
 }
 
 }  // namespace trireme::controllers

@@ -59,6 +59,8 @@ void plan_group(const SliceOwner& owner, SliceGroup& group, std::vector<SlicePoi
                 SlicePlan& plan) {
   std::map<std::string, Endpoint> missing;
   for (Endpoint& endpoint : group.endpoints) missing.insert_or_assign(identity(endpoint), std::move(endpoint));
+  plan.counts.endpoints += missing.size();
+  plan.counts.ideal_slices += (missing.size() + max_endpoints - 1) / max_endpoints;
   std::vector<EndpointSlice> kept;
   for (const SlicePointer& old : present) {
     EndpointSlice slice = *old;
@@ -69,9 +71,11 @@ void plan_group(const SliceOwner& owner, SliceGroup& group, std::vector<SlicePoi
       slice.endpoints.push_back(std::move(found->second));
       missing.erase(found);
     }
+    plan.counts.removed += old->endpoints.size() - slice.endpoints.size();
     stamp(slice, owner);
     kept.push_back(std::move(slice));
   }
+  plan.counts.added += missing.size();
   auto next = missing.begin();
   const auto fill = [&](EndpointSlice& slice) {
     while (next != missing.end() && slice.endpoints.size() < max_endpoints) {
@@ -152,11 +156,16 @@ SliceOwner slice_owner(const Service& service) {
 SlicePlan plan_slices(const SliceOwner& owner, std::vector<SliceGroup> wanted, const std::vector<SlicePointer>& present,
                       size_t max_endpoints) {
   SlicePlan plan;
+  const auto drop = [&plan](const SlicePointer& slice) {
+    plan.counts.removed += slice->endpoints.size();
+    plan.remove.push_back(slice);
+  };
   // A family without endpoints keeps one empty slice, so that clients can tell "none" from "not yet known".
   for (const std::string& family : owner.families) {
     const bool used =
         std::ranges::any_of(wanted, [&](const SliceGroup& group) { return group.address_type == family; });
     if (used) continue;
+    ++plan.counts.ideal_slices;
     const auto empty = std::ranges::find_if(present, [&](const SlicePointer& slice) {
       return slice->address_type == family && slice->endpoints.empty() && slice->ports.empty();
     });
@@ -168,7 +177,7 @@ SlicePlan plan_slices(const SliceOwner& owner, std::vector<SliceGroup> wanted, c
       plan.update.push_back(std::move(slice));
     }
     for (const SlicePointer& other : present) {
-      if (other->address_type == family && (empty == present.end() || other != *empty)) plan.remove.push_back(other);
+      if (other->address_type == family && (empty == present.end() || other != *empty)) drop(other);
     }
   }
   std::map<std::pair<std::string, std::vector<PortKey>>, std::vector<SlicePointer>> by_ports;
@@ -183,12 +192,13 @@ SlicePlan plan_slices(const SliceOwner& owner, std::vector<SliceGroup> wanted, c
     by_ports.erase(key);
     plan_group(owner, group, same, max_endpoints, plan);
   }
-  for (auto& [key, leftover] : by_ports) plan.remove.insert(plan.remove.end(), leftover.begin(), leftover.end());
+  for (const auto& [key, leftover] : by_ports) std::ranges::for_each(leftover, drop);
   // A family the owner no longer has.
   for (const SlicePointer& slice : present) {
     const bool wanted_family = std::ranges::find(owner.families, slice->address_type) != owner.families.end();
-    if (!wanted_family) plan.remove.push_back(slice);
+    if (!wanted_family) drop(slice);
   }
+  plan.counts.slices = present.size() + plan.create.size() - plan.remove.size();
   return plan;
 }
 

@@ -34,10 +34,20 @@ struct SliceOwner {
 };
 SliceOwner slice_owner(const api::corev1::Service& service);
 
+/// What a plan comes to, for metrics.
+struct SliceCounts {
+  size_t endpoints = 0;     ///< Wanted.
+  size_t added = 0;         ///< Of these, in no slice before.
+  size_t removed = 0;       ///< In a slice before, and not wanted.
+  size_t slices = 0;        ///< Afterwards.
+  size_t ideal_slices = 0;  ///< If every slice were full.
+};
+
 struct SlicePlan {
   std::vector<api::discoveryv1::EndpointSlice> create;
   std::vector<api::discoveryv1::EndpointSlice> update;
   std::vector<SlicePointer> remove;
+  SliceCounts counts;
 };
 
 /// The writes that turn `present` into what is wanted. An endpoint stays in the slice that has it; new ones fill slices

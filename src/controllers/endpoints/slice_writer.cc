@@ -19,6 +19,7 @@ bool SliceWriter::is_current(const std::string& key, uint64_t version) {
 }
 
 void SliceWriter::forget(const std::string& key) {
+  metrics_.forget(key);
   const std::lock_guard lock(mutex_);
   written_.erase(key);
 }
@@ -28,18 +29,22 @@ Status SliceWriter::write(client::Client& client, const std::string& key, const 
   const auto note = [&](const Status& status) {
     if (!status.ok() && !status.is(Reason::kNotFound) && !namespace_is_ending(status)) failure = status;
   };
-  const auto written = [&](const Result<EndpointSlice>& slice) {
+  const auto written = [&](std::string_view operation, const Result<EndpointSlice>& slice) {
     note(slice.status());
     if (!slice.ok()) return;
+    metrics_.changed(operation);
     const std::lock_guard lock(mutex_);
     uint64_t& version = written_[key];
     version = std::max(version, version_number(slice->metadata.resource_version));
   };
-  for (const EndpointSlice& slice : plan.create) written(client.create(slice));
-  for (const EndpointSlice& slice : plan.update) written(client.update(slice));
+  for (const EndpointSlice& slice : plan.create) written("create", client.create(slice));
+  for (const EndpointSlice& slice : plan.update) written("update", client.update(slice));
   for (const SlicePointer& slice : plan.remove) {
-    note(client.remove<EndpointSlice>(slice->metadata.namespace_, slice->metadata.name));
+    const Status removed = client.remove<EndpointSlice>(slice->metadata.namespace_, slice->metadata.name);
+    if (removed.ok()) metrics_.changed("delete");
+    note(removed);
   }
+  if (failure.ok()) metrics_.synced(key, plan.counts);
   return failure;
 }
 

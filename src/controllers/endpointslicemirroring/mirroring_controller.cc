@@ -151,6 +151,7 @@ Result<Outcome> EndpointSliceMirroringController::reconcile(const std::string& k
   const auto present = slices_.by_index(kByEndpoints, key);
   SlicePlan plan;
   if (!endpoints || !service || !service->spec.selector.empty() || skips_mirroring(*endpoints)) {
+    writer_.forget(key);
     // Slices of Endpoints that are gone go with them; those that may not be mirrored any more are deleted here.
     if (endpoints && !endpoints->metadata.deletion_timestamp) plan.remove = present;
   } else {

@@ -30,7 +30,10 @@ EphemeralVolumeController::EphemeralVolumeController(const ControllerContext& co
     : Controller(context, "ephemeral-volume-controller", kWorkers),
       pods_(context.informers->informer<Pod>()),
       claims_(context.informers->informer<PersistentVolumeClaim>()),
-      events_(context.events->recorder("ephemeral_volume")) {
+      events_(context.events->recorder("ephemeral_volume")),
+      attempts_("ephemeral_volume_controller_create_total", "Number of PersistenVolumeClaims creation requests"),
+      failures_("ephemeral_volume_controller_create_failures_total",
+                "Number of PersistenVolumeClaims creation requests that failed") {
   index_by_claim(pods_);
   pods_.add_handler([this](const PodPointer& before, const PodPointer& after) {
     if (!before && wants_claims(*after)) enqueue(client::key_of(after->metadata));
@@ -61,9 +64,16 @@ Status EphemeralVolumeController::ensure_claim(const Pod& pod, const Volume& vol
   owner.controller = true;
   owner.block_owner_deletion = true;
   claim.spec = pod_template->spec;
+  attempts_.add({});
   const Status created = client().create(claim).status();
+  if (!created.ok()) failures_.add({});
   if (created.ok() || namespace_is_ending(created)) return {};
   return created.with_context(fmt::format("create PVC {}", name));
+}
+
+void EphemeralVolumeController::print_metrics(std::string& out) const {
+  attempts_.print(out);
+  failures_.print(out);
 }
 
 Result<Outcome> EphemeralVolumeController::reconcile(const std::string& key) {

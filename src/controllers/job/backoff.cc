@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "api/conditions.h"
+
 namespace trireme::controllers {
 
 using api::corev1::ContainerStatus;
@@ -37,7 +39,7 @@ std::optional<WallTime> end_of_containers(const Pod& pod) {
 
 WallTime finished_time(const Pod& pod) {
   if (const auto end = end_of_containers(pod)) return *end;
-  const auto* ready = find_condition(pod.status, api::corev1::kPodReady);
+  const auto* ready = api::find_condition(pod.status.conditions, api::corev1::kPodReady);
   if (ready && ready->status == api::corev1::kConditionFalse && ready->last_transition_time) {
     return ready->last_transition_time.wall();
   }

@@ -8,6 +8,7 @@
 #include "controllers/job/policies.h"
 #include "controllers/runtime/batches.h"
 #include "controllers/support/jobs.h"
+#include "controllers/support/key_kind.h"
 #include "controllers/support/ownership.h"
 #include "controllers/support/statuses.h"
 
@@ -17,7 +18,7 @@ using namespace api::batchv1;  // NOLINT: the types and constants of jobs
 
 namespace {
 
-constexpr std::string_view kPodKey = "pod/";
+constexpr KeyKind kPodKey("pod");
 /// How fast failing jobs come back.
 constexpr client::RateLimit kRateLimit{.base = std::chrono::seconds(1), .maximum = std::chrono::minutes(1)};
 
@@ -71,7 +72,7 @@ void JobController::enqueue_job_of(const Pod& pod) {
 }
 
 void JobController::enqueue_pod(const Pod& pod) {
-  if (has_tracking_finalizer(pod)) enqueue(std::string(kPodKey) + client::key_of(pod.metadata));
+  if (has_tracking_finalizer(pod)) enqueue(kPodKey(client::key_of(pod.metadata)));
 }
 
 void JobController::on_pod(const PodPointer& before, const PodPointer& after) {
@@ -105,8 +106,8 @@ std::shared_ptr<JobMemory> JobController::memory_of(const std::string& uid) {
 }
 
 Result<Outcome> JobController::reconcile(const std::string& key) {
-  if (key.starts_with(kPodKey)) {
-    TRY(release_orphan(key.substr(kPodKey.size())));
+  if (const auto pod = kPodKey.name_in(key)) {
+    TRY(release_orphan(*pod));
     return Outcome::done();
   }
   const uint64_t version = jobs_.version();

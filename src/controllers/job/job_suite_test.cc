@@ -1,5 +1,6 @@
 // The job controller on the real API server; kubelets are played by status updates.
 
+#include "api/conditions.h"
 #include "controllers/job/policies.h"
 #include "controllers/support/jobs.h"
 #include "controllers/support/pods.h"
@@ -371,7 +372,7 @@ TEST_F(JobSuite, SuspendsAndResumes) {
   ASSERT_TRUE(until_active(2));
   EXPECT_EQ(active()[0]->spec.node_selector.at("zone"), "a");
   ASSERT_TRUE(until_job([](const Job& each) { return each.status.active == 2 && each.status.start_time; }));
-  const auto* condition = find_condition(job()->status, kJobSuspended);
+  const auto* condition = api::find_condition(job()->status.conditions, kJobSuspended);
   ASSERT_TRUE(condition);
   EXPECT_EQ(condition->status, "False");
   EXPECT_EQ(condition->reason, "JobResumed");

@@ -6,6 +6,7 @@
 
 #include "api/value.h"
 #include "base/log.h"
+#include "controllers/support/key_kind.h"
 
 namespace trireme::controllers {
 
@@ -18,9 +19,9 @@ using NodePointer = std::shared_ptr<const api::corev1::Node>;
 namespace {
 
 constexpr std::string_view kClassKey = "class";
-constexpr std::string_view kClaimPrefix = "claim ";
-constexpr std::string_view kVolumePrefix = "volume ";
-constexpr std::string_view kNodePrefix = "node ";
+constexpr KeyKind kClaimKey("claim");
+constexpr KeyKind kVolumeKey("volume");
+constexpr KeyKind kNodeKey("node");
 constexpr std::string_view kWaitingByNode = "selected-node";
 constexpr std::string_view kAddonsNamespace = "kube-system";
 constexpr std::string_view kAddonsMap = "trireme-addons";
@@ -105,20 +106,20 @@ LocalPathProvisioner::LocalPathProvisioner(const ControllerContext& context)
     return {claim.metadata.annotations.get(api::kSelectedNode)};
   });
   claims_.add_handler([this](const ClaimPointer&, const ClaimPointer& after) {
-    if (after && waits(*after)) enqueue(std::string(kClaimPrefix) + client::key_of(after->metadata));
+    if (after && waits(*after)) enqueue(kClaimKey(client::key_of(after->metadata)));
   });
   volumes_.add_handler([this](const VolumePointer&, const VolumePointer& after) {
-    if (after && to_be_deleted(*after)) enqueue(std::string(kVolumePrefix) + after->metadata.name);
+    if (after && to_be_deleted(*after)) enqueue(kVolumeKey(after->metadata.name));
   });
   nodes_.add_handler([this](const NodePointer& before, const NodePointer& after) {
     if (!after) {  // Whatever stood on it is gone with it.
       for (const VolumePointer& volume : volumes_.list()) {
-        if (to_be_deleted(*volume)) enqueue(std::string(kVolumePrefix) + volume->metadata.name);
+        if (to_be_deleted(*volume)) enqueue(kVolumeKey(volume->metadata.name));
       }
       return;
     }
     if (before && before->metadata.annotations == after->metadata.annotations) return;
-    enqueue(std::string(kNodePrefix) + after->metadata.name);
+    enqueue(kNodeKey(after->metadata.name));
   });
 }
 
@@ -128,14 +129,14 @@ Result<Outcome> LocalPathProvisioner::reconcile(const std::string& key) {
   Status status;
   if (key == kClassKey) {
     status = install_class();
-  } else if (key.starts_with(kClaimPrefix)) {
-    const ClaimPointer claim = claims_.get(key.substr(kClaimPrefix.size()));
+  } else if (const auto claim_key = kClaimKey.name_in(key)) {
+    const ClaimPointer claim = claims_.get(*claim_key);
     if (claim && waits(*claim)) status = provision(*claim);
-  } else if (key.starts_with(kVolumePrefix)) {
-    const VolumePointer volume = volumes_.get(key.substr(kVolumePrefix.size()));
+  } else if (const auto volume_name = kVolumeKey.name_in(key)) {
+    const VolumePointer volume = volumes_.get(*volume_name);
     if (volume && to_be_deleted(*volume)) status = reclaim(*volume);
-  } else {
-    const NodePointer node = nodes_.get(key.substr(kNodePrefix.size()));
+  } else if (const auto node_name = kNodeKey.name_in(key)) {
+    const NodePointer node = nodes_.get(*node_name);
     if (node) status = tidy(*node);
   }
   if (!status.ok()) return status;
@@ -255,14 +256,14 @@ Status LocalPathProvisioner::tidy(const Node& node) {
   const bool offers = node.metadata.annotations.get(api::kLocalPathRoot).starts_with('/');
   if (offers) {
     for (const ClaimPointer& claim : claims_.by_index(kWaitingByNode, node.metadata.name)) {
-      enqueue(std::string(kClaimPrefix) + client::key_of(claim->metadata));
+      enqueue(kClaimKey(client::key_of(claim->metadata)));
     }
   }
   for (const auto& [key, value] : node.metadata.annotations) {
     if (!key.starts_with(api::kLocalPathRemoval) || value != api::kLocalPathRemoved) continue;
     const std::string name = key.substr(api::kLocalPathRemoval.size());
     if (volumes_.get("", name)) {
-      enqueue(std::string(kVolumePrefix) + name);
+      enqueue(kVolumeKey(name));
     } else {
       TRY(annotate_node(node.metadata.name, key, {}));
     }

@@ -50,6 +50,7 @@ Result<CidrPool> CidrPool::create(std::string_view cidr, int mask) {
         fmt::format("the cluster's range {} has more than 65536 subnets of the node mask /{}", cidr, mask));
   }
   CidrPool pool;
+  pool.range_ = cidr;
   pool.ipv6_ = range->ipv6;
   pool.prefix_ = range->prefix;
   pool.mask_ = mask;

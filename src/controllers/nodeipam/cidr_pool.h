@@ -24,6 +24,8 @@ class CidrPool {
   bool occupy(std::string_view cidr);
   void release(std::string_view cidr);
 
+  /// As given.
+  const std::string& range() const { return range_; }
   bool is_ipv6() const { return ipv6_; }
   size_t size() const { return taken_.size(); }
   size_t taken() const { return count_; }
@@ -38,6 +40,7 @@ class CidrPool {
   std::optional<Span> span_of(std::string_view cidr) const;
   void set(Span span, bool taken);
 
+  std::string range_;
   bool ipv6_ = false;
   int prefix_ = 0;
   int mask_ = 0;

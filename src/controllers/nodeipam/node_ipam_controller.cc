@@ -1,5 +1,7 @@
 #include "controllers/nodeipam/node_ipam_controller.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "api/value.h"
@@ -30,7 +32,11 @@ std::vector<CidrPool> make_pools(const ControllerOptions& options) {
 NodeIpamController::NodeIpamController(const ControllerContext& context)
     : Controller(context, "node-ipam-controller"),
       nodes_(context.informers->informer<Node>()),
-      events_(context.events->recorder("cidrAllocator")) {
+      events_(context.events->recorder("cidrAllocator")),
+      allocations_("node_ipam_controller_cidrset_cidrs_allocations_total",
+                   "Counter measuring total number of CIDR allocations.", {"clusterCIDR"}),
+      releases_("node_ipam_controller_cidrset_cidrs_releases_total", "Counter measuring total number of CIDR releases.",
+                {"clusterCIDR"}) {
   if (!context.options.allocate_node_cidrs) return;
   pools_ = make_pools(context.options);
   nodes_.add_handler([this](const auto& before, const auto& after) {
@@ -79,7 +85,11 @@ void NodeIpamController::forget(const std::string& name) {
 void NodeIpamController::release(const std::vector<std::string>& ranges) {
   const std::lock_guard lock(mutex_);
   for (const std::string& range : ranges) {
-    for (CidrPool& pool : pools_) pool.release(range);
+    for (CidrPool& pool : pools_) {
+      const size_t before = pool.taken();
+      pool.release(range);
+      if (pool.taken() < before) releases_.add({pool.range()}, before - pool.taken());
+    }
   }
 }
 
@@ -92,9 +102,26 @@ std::vector<std::string> NodeIpamController::allocate() {
       for (size_t i = 0; i < ranges.size(); ++i) pools_[i].release(ranges[i]);
       return {};
     }
+    allocations_.add({pool.range()});
     ranges.push_back(std::move(*range));
   }
   return ranges;
+}
+
+void NodeIpamController::print_metrics(std::string& out) const {
+  allocations_.print(out);
+  releases_.print(out);
+  const std::lock_guard lock(mutex_);
+  const auto gauge = [&](std::string_view name, std::string_view help, auto value) {
+    metrics::print_head(out, name, "gauge", help);
+    for (const CidrPool& pool : pools_) {
+      out += fmt::format("{}{} {}\n", name, metrics::label_text({"clusterCIDR"}, {pool.range()}), value(pool));
+    }
+  };
+  gauge("node_ipam_controller_cirdset_max_cidrs", "Maximum number of CIDRs that can be allocated.",
+        [](const CidrPool& pool) { return pool.size(); });
+  gauge("node_ipam_controller_cidrset_usage_cidrs", "Gauge measuring percentage of allocated CIDRs.",
+        [](const CidrPool& pool) { return static_cast<double>(pool.taken()) / static_cast<double>(pool.size()); });
 }
 
 Result<Outcome> NodeIpamController::reconcile(const std::string& key) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "api/conditions.h"
+
 namespace trireme::controllers {
 
 using api::corev1::Node;
@@ -11,15 +13,8 @@ namespace v1 = api::corev1;
 
 namespace {
 
-const NodeCondition* find(const Node& node, std::string_view type) {
-  for (const auto& condition : node.status.conditions) {
-    if (condition.type == type) return &condition;
-  }
-  return nullptr;
-}
-
 bool has_status(const Node& node, std::string_view type, std::string_view status) {
-  const NodeCondition* condition = find(node, type);
+  const NodeCondition* condition = api::find_condition(node.status.conditions, type);
   return condition && condition->status == status;
 }
 
@@ -48,12 +43,12 @@ bool contains(const std::vector<Taint>& taints, const Taint& wanted) {
 }  // namespace
 
 std::string_view ready_status(const Node& node) {
-  const NodeCondition* ready = find(node, v1::kNodeReady);
+  const NodeCondition* ready = api::find_condition(node.status.conditions, v1::kNodeReady);
   return ready ? std::string_view(ready->status) : v1::kConditionUnknown;
 }
 
 api::Time ready_heartbeat(const Node& node) {
-  const NodeCondition* ready = find(node, v1::kNodeReady);
+  const NodeCondition* ready = api::find_condition(node.status.conditions, v1::kNodeReady);
   return ready ? ready->last_heartbeat_time : api::Time();
 }
 
@@ -88,7 +83,7 @@ std::vector<Taint> wanted_taints(const Node& node, bool execute) {
   std::vector<Taint> wanted;
   std::string_view health;
   // A node that never said anything is left alone until it is known to be unreachable.
-  if (const NodeCondition* ready = find(node, v1::kNodeReady)) {
+  if (const NodeCondition* ready = api::find_condition(node.status.conditions, v1::kNodeReady)) {
     if (ready->status == v1::kConditionFalse) health = v1::kTaintNodeNotReady;
     if (ready->status == v1::kConditionUnknown) health = v1::kTaintNodeUnreachable;
   }
@@ -121,8 +116,9 @@ bool apply_taints(std::vector<Taint>& taints, const std::vector<Taint>& wanted, 
 }
 
 std::string zone_of(const Node& node) {
-  return node.metadata.labels.get("topology.kubernetes.io/region") + ":" +
-         node.metadata.labels.get("topology.kubernetes.io/zone");
+  const std::string region = node.metadata.labels.get(api::corev1::kLabelTopologyRegion);
+  const std::string zone = node.metadata.labels.get(api::corev1::kLabelTopologyZone);
+  return region.empty() && zone.empty() ? std::string() : region + ":" + zone;
 }
 
 ZoneState ZoneHealth::state(double threshold) const {

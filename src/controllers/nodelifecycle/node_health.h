@@ -28,7 +28,7 @@ std::vector<api::corev1::Taint> wanted_taints(const api::corev1::Node& node, boo
 /// New NoExecute taints get `now`. Returns whether anything changed.
 bool apply_taints(std::vector<api::corev1::Taint>& taints, const std::vector<api::corev1::Taint>& wanted, WallTime now);
 
-/// "region:zone" from the node's labels; nodes without both share one zone.
+/// "region:zone" from the node's labels; nodes without both share one zone, "".
 std::string zone_of(const api::corev1::Node& node);
 
 enum class ZoneState { kNormal, kPartialDisruption, kFullDisruption };

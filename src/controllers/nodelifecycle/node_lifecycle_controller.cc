@@ -41,7 +41,12 @@ NodeLifecycleController::NodeLifecycleController(const ControllerContext& contex
       pods_(context.informers->informer<Pod>()),
       events_(context.events->recorder("node-controller")),
       rates_{context.options.node_eviction_rate, context.options.secondary_node_eviction_rate,
-             context.options.unhealthy_zone_threshold, context.options.large_cluster_size_threshold} {
+             context.options.unhealthy_zone_threshold, context.options.large_cluster_size_threshold},
+      evictions_("node_collector_evictions_total",
+                 "Number of Node evictions that happened since current instance of NodeController started.", {"zone"}),
+      update_duration_("node_collector_update_node_health_duration_seconds",
+                       "Duration in seconds for NodeController to update the health of a single node.", {},
+                       metrics::exponential_bounds(0.001, 4, 8)) {
   index_by_node(pods_);
   nodes_.add_handler([this](const NodePointer& before, const NodePointer& after) {
     const std::string& name = (after ? after : before)->metadata.name;
@@ -136,8 +141,12 @@ Status NodeLifecycleController::write_taints(const NodePointer& node, bool execu
     TRY_ASSIGN(Node fresh, client().get<Node>("", node->metadata.name));
     // Only what this pass knew is acted on: a node that changed since comes again.
     if (ready_status(fresh) != ready_status(*node)) return {};
+    const bool had = has_execute_taint(fresh);
     if (!apply_taints(fresh.spec.taints, wanted_taints(fresh, execute), clock().now())) return {};
-    return client().update(fresh).status();
+    const bool evicts = !had && has_execute_taint(fresh);
+    TRY(client().update(fresh).status());
+    if (evicts) evictions_.add({zone_of(fresh)});
+    return {};
   });
 }
 
@@ -161,6 +170,13 @@ Status NodeLifecycleController::mark_pods_not_ready(const std::string& node) {
 Result<Outcome> NodeLifecycleController::reconcile(const std::string& key) {
   const NodePointer node = nodes_.get("", key);
   if (!node) return Outcome::done();
+  const Duration begin = clock().monotonic();
+  const Result<Outcome> outcome = sync(node);
+  update_duration_.observe({}, clock().monotonic() - begin);
+  return outcome;
+}
+
+Result<Outcome> NodeLifecycleController::sync(const NodePointer& node) {
   Duration next = silence_left(*node);
   if (next <= Duration::zero()) {
     Node changed = *node;
@@ -178,9 +194,27 @@ Result<Outcome> NodeLifecycleController::reconcile(const std::string& key) {
   Duration wait{};
   const bool execute = !ready && ready_heartbeat(*node) && may_evict(*node, wait);
   TRY(write_taints(node, execute));
-  if (is_silent(*node)) TRY(mark_pods_not_ready(key));
+  if (is_silent(*node)) TRY(mark_pods_not_ready(node->metadata.name));
   if (wait > Duration::zero() && (next <= Duration::zero() || wait < next)) next = wait;
   return Outcome::again_after(next);
+}
+
+void NodeLifecycleController::print_metrics(std::string& out) const {
+  const auto all = zones();
+  const auto gauge = [&](std::string_view name, std::string_view help, auto value) {
+    metrics::print_head(out, name, "gauge", help);
+    for (const auto& [zone, health] : all) {
+      out += fmt::format("{}{} {}\n", name, metrics::label_text({"zone"}, {zone}), value(health));
+    }
+  };
+  gauge("node_collector_zone_size", "Gauge measuring number of registered Nodes per zones.",
+        [](const ZoneHealth& zone) { return zone.ready + zone.not_ready; });
+  gauge("node_collector_unhealthy_nodes_in_zone", "Gauge measuring number of not Ready Nodes per zones.",
+        [](const ZoneHealth& zone) { return zone.not_ready; });
+  gauge("node_collector_zone_health", "Gauge measuring percentage of healthy nodes per zone.",
+        [](const ZoneHealth& zone) { return 100.0 * zone.ready / (zone.ready + zone.not_ready); });
+  evictions_.print(out);
+  update_duration_.print(out);
 }
 
 }  // namespace trireme::controllers

@@ -49,7 +49,13 @@ TaintEvictionController::TaintEvictionController(const ControllerContext& contex
     : Controller(context, "taint-eviction-controller", 2),
       nodes_(context.informers->informer<Node>()),
       pods_(context.informers->informer<Pod>()),
-      events_(context.events->recorder("taint-eviction-controller")) {
+      events_(context.events->recorder("taint-eviction-controller")),
+      deletions_("taint_eviction_controller_pod_deletions_total",
+                 "Total number of Pods deleted by TaintEvictionController since its start."),
+      deletion_latency_("taint_eviction_controller_pod_deletion_duration_seconds",
+                        "Latency, in seconds, between the time when a taint effect has been activated for the Pod and "
+                        "its deletion via TaintEvictionController.",
+                        {}, {0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240}) {
   index_by_node(pods_);
   nodes_.add_handler([this](const auto& before, const auto& after) {
     if (!after) return;
@@ -110,13 +116,19 @@ Result<Outcome> TaintEvictionController::reconcile(const std::string& key) {
     if (cancelled) events_.normal(*pod, "TaintManagerEviction", "Cancelling deletion of Pod " + key);
     return Outcome::done();
   }
+  const WallTime due = tainted_since(*pod, taints) + std::chrono::duration_cast<WallTime::duration>(*allowed);
   if (*allowed > Duration::zero()) {
-    const Duration left =
-        tainted_since(*pod, taints) + std::chrono::duration_cast<WallTime::duration>(*allowed) - clock().now();
-    if (left > Duration::zero()) return Outcome::again_after(left);
+    if (const Duration left = due - clock().now(); left > Duration::zero()) return Outcome::again_after(left);
   }
   TRY(evict(*pod));
+  deletions_.add({});
+  deletion_latency_.observe({}, clock().now() - due);
   return Outcome::done();
+}
+
+void TaintEvictionController::print_metrics(std::string& out) const {
+  deletions_.print(out);
+  deletion_latency_.print(out);
 }
 
 }  // namespace trireme::controllers

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "controllers/support/key_kind.h"
 
 namespace trireme::controllers {
 
@@ -16,8 +17,8 @@ using api::corev1::Pod;
 
 namespace {
 
-constexpr std::string_view kClaimPrefix = "claim ";
-constexpr std::string_view kVolumePrefix = "volume ";
+constexpr KeyKind kClaimKey("claim");
+constexpr KeyKind kVolumeKey("volume");
 constexpr std::string_view kUnboundClaims = "unbound-by-class";
 constexpr std::string_view kClaimsByVolume = "volume";
 constexpr std::string_view kInTreePrefix = "kubernetes.io/";
@@ -57,7 +58,12 @@ PersistentVolumeBinder::PersistentVolumeBinder(const ControllerContext& context)
       pods_(context.informers->informer<Pod>()),
       claims_(claim_cache_),
       volumes_(volume_cache_),
-      events_(context.events->recorder("persistentvolume-controller")) {
+      events_(context.events->recorder("persistentvolume-controller")),
+      default_class_attempts_("retroactive_storageclass_total",
+                              "Total number of retroactive StorageClass assignments to persistent volume claim"),
+      default_class_failures_(
+          "retroactive_storageclass_errors_total",
+          "Total number of failed retroactive StorageClass assignments to persistent volume claim") {
   index_by_claim(pods_);
   claim_cache_.add_index(std::string(kUnboundClaims), [](const Claim& claim) -> std::vector<std::string> {
     if (bind_completed(claim)) return {};
@@ -71,13 +77,13 @@ PersistentVolumeBinder::PersistentVolumeBinder(const ControllerContext& context)
     const Claim& claim = after ? *after : *before;
     if (after) enqueue_claim(claim.metadata);
     // A claim that is gone or has found its volume concerns that volume.
-    if (!claim.spec.volume_name.empty()) enqueue(std::string(kVolumePrefix) + claim.spec.volume_name);
+    if (!claim.spec.volume_name.empty()) enqueue(kVolumeKey(claim.spec.volume_name));
   });
   volume_cache_.add_handler([this](const VolumePointer& before, const VolumePointer& after) {
     const Volume& volume = after ? *after : *before;
-    if (after) enqueue(std::string(kVolumePrefix) + volume.metadata.name);
+    if (after) enqueue(kVolumeKey(volume.metadata.name));
     if (volume.spec.claim_ref) {
-      enqueue(std::string(kClaimPrefix) + key_of_reference(*volume.spec.claim_ref));
+      enqueue(kClaimKey(key_of_reference(*volume.spec.claim_ref)));
     } else if (after) {
       enqueue_claims_of_class(api::class_of(volume), false);
     }
@@ -101,7 +107,7 @@ PersistentVolumeBinder::PersistentVolumeBinder(const ControllerContext& context)
 }
 
 void PersistentVolumeBinder::enqueue_claim(const api::metav1::ObjectMeta& metadata) {
-  enqueue(std::string(kClaimPrefix) + client::key_of(metadata));
+  enqueue(kClaimKey(client::key_of(metadata)));
 }
 
 void PersistentVolumeBinder::enqueue_claims_of_class(const std::string& name, bool is_default) {
@@ -112,11 +118,11 @@ void PersistentVolumeBinder::enqueue_claims_of_class(const std::string& name, bo
 
 Result<Outcome> PersistentVolumeBinder::reconcile(const std::string& key) {
   Status status;
-  if (key.starts_with(kClaimPrefix)) {
-    const ClaimPointer claim = claims_.get(key.substr(kClaimPrefix.size()));
+  if (const auto claim_key = kClaimKey.name_in(key)) {
+    const ClaimPointer claim = claims_.get(*claim_key);
     if (claim) status = sync_claim(*claim);
-  } else {
-    const VolumePointer volume = volumes_.get(key.substr(kVolumePrefix.size()));
+  } else if (const auto volume_name = kVolumeKey.name_in(key)) {
+    const VolumePointer volume = volumes_.get(*volume_name);
     if (volume) status = sync_volume(*volume);
   }
   // Deleted meanwhile: the watch tells the rest.
@@ -159,7 +165,10 @@ Result<bool> PersistentVolumeBinder::assign_default_class(const Claim& claim) {
   if (!found) return false;
   Claim changed = claim;
   changed.spec.storage_class_name = found->metadata.name;
-  TRY(write(changed, /*status=*/false).status());
+  default_class_attempts_.add({});
+  const Status written = write(changed, /*status=*/false).status();
+  if (!written.ok()) default_class_failures_.add({});
+  TRY(written);
   return true;
 }
 

@@ -7,6 +7,7 @@
 #include "api/types/corev1.h"
 #include "api/types/storagev1.h"
 #include "api/volumes.h"
+#include "base/metrics.h"
 #include "client/event_recorder.h"
 #include "controllers/runtime/controller.h"
 #include "controllers/support/newest.h"
@@ -17,10 +18,11 @@ namespace trireme::controllers {
 /// Brings claims and persistent volumes together, two-way, and decides what becomes of a volume whose claim is gone.
 /// Keys are "claim ns/name" and "volume name"; one worker, so that no two decisions are made on the same volumes.
 /// https://kubernetes.io/docs/concepts/storage/persistent-volumes/#lifecycle-of-a-volume-and-claim
-class PersistentVolumeBinder final : public Controller {
+class PersistentVolumeBinder final : public Controller, public metrics::Source {
  public:
   explicit PersistentVolumeBinder(const ControllerContext& context);
   Result<Outcome> reconcile(const std::string& key) override;
+  void print_metrics(std::string& out) const override;
 
  private:
   using Claim = api::corev1::PersistentVolumeClaim;
@@ -63,6 +65,8 @@ class PersistentVolumeBinder final : public Controller {
   Newest<Claim> claims_;
   Newest<Volume> volumes_;
   client::EventRecorder events_;
+  metrics::Counters default_class_attempts_;
+  metrics::Counters default_class_failures_;
 };
 
 /// The index of pods by the claims they use, "ns/name"; `index_by_claim` adds it.

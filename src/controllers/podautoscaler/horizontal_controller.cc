@@ -280,7 +280,10 @@ Result<HorizontalController::Wanted> HorizontalController::compute(Pass& pass) {
   for (const MetricSpec& spec : specs) {
     Proposal proposal;
     Failure failure;
+    const Duration begin = clock().monotonic();
     const Status done = compute_one(pass, spec, proposal, failure);
+    const int32_t proposed = done.ok() ? proposal.replicas : pass.scale.spec.replicas;
+    measured_.computed(pass.scale.spec.replicas, proposed, done, spec.type, clock().monotonic() - begin);
     if (!done.ok()) {
       events_.warning(pass.hpa, failure.reason, failure.status.message());
       if (invalid++ == 0) {
@@ -380,6 +383,7 @@ Status HorizontalController::run(Pass& pass, const std::string& key) {
     set_condition(pass, autoscaling::kScalingLimited, decision.limited.holds, decision.limited.reason,
                   decision.limited.message);
   }
+  pass.wanted = desired;
   if (desired != current) {
     TRY(rescale(pass, key, current, desired, reason));
     status.last_scale_time = api::Time(clock().now());
@@ -407,7 +411,10 @@ Result<Outcome> HorizontalController::reconcile(const std::string& key) {
   }
   Pass pass;
   pass.hpa = *stored;
+  const Duration begin = clock().monotonic();
   const Status done = run(pass, key);
+  const int32_t current = pass.scale.spec.replicas;
+  measured_.reconciled(current, pass.wanted < 0 ? current : pass.wanted, done, clock().monotonic() - begin);
   if (!done.ok()) log::debug("An autoscaler could not decide", {{"hpa", key}, {"error", done}});
   const Status written = write_status(pass, *stored);
   if (!written.ok()) log::debug("An autoscaler's status was not written", {{"hpa", key}, {"error", written}});

@@ -9,6 +9,7 @@
 #include "api/selectors.h"
 #include "api/types/autoscalingv1.h"
 #include "api/types/autoscalingv2.h"
+#include "controllers/podautoscaler/autoscaler_metrics.h"
 #include "controllers/podautoscaler/metrics_client.h"
 #include "controllers/podautoscaler/replica_calculator.h"
 #include "controllers/podautoscaler/scaling_rules.h"
@@ -19,11 +20,12 @@ namespace trireme::controllers {
 /// Scales whatever has a scale subresource by what its pods use, or by any other metric. Each autoscaler is looked at
 /// once a --horizontal-pod-autoscaler-sync-period: metrics are measurements, nothing announces them.
 /// https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
-class HorizontalController final : public Controller {
+class HorizontalController final : public Controller, public metrics::Source {
  public:
   explicit HorizontalController(const ControllerContext& context);
   /// Keys are autoscalers. Never fails: what went wrong stands in the status, and the next look is due anyway.
   Result<Outcome> reconcile(const std::string& key) override;
+  void print_metrics(std::string& out) const override { measured_.print(out); }
 
  private:
   using Autoscaler = api::autoscalingv2::HorizontalPodAutoscaler;
@@ -39,6 +41,7 @@ class HorizontalController final : public Controller {
     Scale scale;
     std::vector<PodPointer> pods;
     api::LabelSelector selector;
+    int32_t wanted = -1;  ///< The size that was decided on; negative while none was.
   };
   /// What all metrics together ask for.
   struct Wanted {
@@ -79,6 +82,7 @@ class HorizontalController final : public Controller {
   client::EventRecorder events_;
   MetricsClient metrics_;
   CalculatorOptions calculator_;
+  AutoscalerMetrics measured_;
   std::mutex mutex_;
   std::map<std::string, ScalingHistory> histories_;      ///< By key. A key has one worker at a time.
   std::map<std::string, api::LabelSelector> selectors_;  ///< By key: which pods each autoscaler is about.

@@ -7,6 +7,8 @@
 #include <limits>
 #include <optional>
 
+#include "api/conditions.h"
+
 namespace trireme::controllers {
 
 namespace corev1 = api::corev1;
@@ -24,7 +26,7 @@ bool within(double ratio, double tolerance) { return std::abs(1.0 - ratio) <= to
 
 /// Whether the sample of the pod's cpu says nothing, because the pod was only starting.
 bool is_warming_up(const ReplicaQuestion& question, const Pod& pod, const PodMetric& metric) {
-  const auto* ready = find_condition(pod.status, corev1::kPodReady);
+  const auto* ready = api::find_condition(pod.status.conditions, corev1::kPodReady);
   if (ready == nullptr || !pod.status.start_time) return true;
   const bool unready = ready->status == corev1::kConditionFalse;
   const WallTime started = pod.status.start_time->wall();

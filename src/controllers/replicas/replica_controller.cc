@@ -138,6 +138,11 @@ Status ReplicaController<T>::write_status(T object, const ReplicaCounts& counts,
   return written.status();
 }
 
+template <typename T>
+void ReplicaController<T>::print_metrics(std::string& out) const {
+  if constexpr (std::same_as<T, api::appsv1::ReplicaSet>) manager_.deletion_ages().print(out);
+}
+
 template class ReplicaController<api::corev1::ReplicationController>;
 template class ReplicaController<api::appsv1::ReplicaSet>;
 

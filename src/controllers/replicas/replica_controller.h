@@ -11,12 +11,14 @@ namespace trireme::controllers {
 /// ReplicationController and ReplicaSet: the same controller over two kinds. `T` is instantiated for both in the
 /// source. https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller/
 template <typename T>
-class ReplicaController final : public Controller {
+class ReplicaController final : public Controller, public metrics::Source {
  public:
   /// `component` signs the events.
   ReplicaController(const ControllerContext& context, std::string name, std::string component);
 
   Result<Outcome> reconcile(const std::string& key) override;
+  /// Of ReplicaSets only: upstream has one metric for both kinds.
+  void print_metrics(std::string& out) const override;
 
  private:
   using Pointer = std::shared_ptr<const T>;

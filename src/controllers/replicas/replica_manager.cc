@@ -150,10 +150,26 @@ ReplicaManager::Scaling ReplicaManager::scale(const ReplicaOwner& owner, const s
     const size_t count = std::min(active.size() - wanted, kBurst);
     log::debug("Deleting replicas", {{"owner", owner.reference.name}, {"have", active.size()}, {"want", wanted}});
     const auto chosen = choose_for_deletion(active, related(), count, clock_->now());
+    note_ages(active, chosen);
     BatchResult gone = run_batch(chosen.size(), parallel_, [&](size_t i) { return delete_one(owner, *chosen[i]); });
     if (!gone.failure.ok()) return {"FailedDelete", std::move(gone.failure)};
   }
   return {};
+}
+
+void ReplicaManager::note_ages(const std::vector<PodPointer>& active, const std::vector<PodPointer>& chosen) {
+  const WallTime now = clock_->now();
+  const auto age = [now](const PodPointer& pod) {
+    return std::chrono::duration<double>(now - pod->metadata.creation_timestamp.wall()).count();
+  };
+  std::optional<double> youngest;
+  for (const PodPointer& pod : active) {
+    if (is_ready(*pod) && (!youngest || age(pod) < *youngest)) youngest = age(pod);
+  }
+  if (!youngest || *youngest <= 0) return;
+  for (const PodPointer& pod : chosen) {
+    if (is_ready(*pod)) deletion_ages_.of({}).observe_value(age(pod) / *youngest);
+  }
 }
 
 Status ReplicaManager::create_one(const ReplicaOwner& owner) {

@@ -10,6 +10,7 @@
 #include "api/selectors.h"
 #include "api/types/corev1.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "client/event_recorder.h"
 #include "controllers/support/pods.h"
 #include "controllers/support/recent_writes.h"
@@ -71,9 +72,12 @@ class ReplicaManager {
   Scaling scale(const ReplicaOwner& owner, const std::vector<PodPointer>& active,
                 const std::function<std::vector<PodPointer>()>& related);
 
+  /// Of the ready pods chosen for deletion: how many times as old they are as the youngest ready one.
+  const metrics::Histograms& deletion_ages() const { return deletion_ages_; }
   void forget(const std::string& owner_uid) { recent_.forget(owner_uid); }
 
  private:
+  void note_ages(const std::vector<PodPointer>& active, const std::vector<PodPointer>& chosen);
   Status create_one(const ReplicaOwner& owner);
   Status delete_one(const ReplicaOwner& owner, const api::corev1::Pod& pod);
 
@@ -82,6 +86,12 @@ class ReplicaManager {
   client::EventRecorder events_;
   const bool parallel_;
   RecentWrites recent_;
+  metrics::Histograms deletion_ages_{
+      "replicaset_controller_sorting_deletion_age_ratio",
+      "The ratio of chosen deleted pod's ages to the current youngest pod's age (at the time). Should be <2. This only "
+      "considers Ready pods when calculating and reporting.",
+      {},
+      metrics::exponential_bounds(0.25, 2, 6)};
 };
 
 }  // namespace trireme::controllers

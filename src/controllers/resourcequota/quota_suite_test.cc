@@ -17,8 +17,10 @@ class QuotaSuite : public ControllersSuite {
     options.caches =
         std::make_shared<apiserver::Caches>(apiserver::CachesOptions{.store = options.store, .clock = options.clock});
     options.admission.add(apiserver::admission::limit_ranger_plugin(options.caches));
-    options.admission.add(apiserver::admission::resource_quota_plugin(options.caches));
+    options.admission.add(apiserver::admission::resource_quota_plugin(options.caches, limited()));
   }
+  /// What may be consumed only where a quota covers it.
+  virtual std::vector<apiserver::admission::LimitedResource> limited() { return {}; }
   template <typename T>
   Result<T> post(const std::string& json) {
     Result<T> object = api::decode_json<T>(json);
@@ -273,6 +275,84 @@ TEST_F(QuotaSuite, CustomResourcesAreCounted) {
   EXPECT_NE(refused.body.find("exceeded quota: q"), std::string::npos) << refused.body;
   ASSERT_EQ(send("DELETE", widgets + "/one").status, 200);
   EXPECT_TRUE(used_is(quotas, "q", "count/widgets.example.com=0"));
+}
+
+class LimitedResources : public QuotaSuite {
+ protected:
+  std::vector<apiserver::admission::LimitedResource> limited() override {
+    return *apiserver::admission::parse_limited_resources(R"(
+apiVersion: apiserver.config.k8s.io/v1
+kind: ResourceQuotaConfiguration
+limitedResources:
+- {resource: persistentvolumeclaims, matchContains: [gold.storageclass.storage.k8s.io/]}
+- {resource: services, matchContains: [services.loadbalancers]}
+- {apiGroup: apps, resource: deployments, matchContains: [count/deployments.apps]}
+- {resource: pods, matchScopes: [{scopeName: PriorityClass, operator: In, values: [cluster-services]}]}
+)");
+  }
+  static std::string claim(const std::string& name, const std::string& storage_class) {
+    return R"({"metadata":{"name":")" + name + R"("},"spec":{"accessModes":["ReadWriteOnce"],"storageClassName":")" +
+           storage_class + R"(","resources":{"requests":{"storage":"1Gi"}}}})";
+  }
+};
+
+TEST_F(LimitedResources, AreConsumedOnlyWhereAQuotaCoversThem) {
+  run("resourcequota");
+  Watched<ResourceQuota> quotas(raw());
+  EXPECT_TRUE(post<PersistentVolumeClaim>(claim("tin", "tin")).ok());
+  const std::string refused =
+      "persistentvolumeclaims \"gold\" is forbidden: insufficient quota to consume: "
+      "gold.storageclass.storage.k8s.io/persistentvolumeclaims,gold.storageclass.storage.k8s.io/requests.storage";
+  EXPECT_EQ(refusal<PersistentVolumeClaim>(claim("gold", "gold")), refused);
+  // A quota that covers a part is not enough.
+  ASSERT_TRUE(post<ResourceQuota>(R"({"metadata":{"name":"q"},"spec":{"hard":{
+      "gold.storageclass.storage.k8s.io/requests.storage":"1Gi"}}})")
+                  .ok());
+  ASSERT_TRUE(used_is(quotas, "q", "gold.storageclass.storage.k8s.io/requests.storage=0"));
+  EXPECT_EQ(refusal<PersistentVolumeClaim>(claim("gold", "gold")),
+            "persistentvolumeclaims \"gold\" is forbidden: insufficient quota to consume: "
+            "gold.storageclass.storage.k8s.io/persistentvolumeclaims");
+  ASSERT_TRUE(post<ResourceQuota>(R"({"metadata":{"name":"r"},"spec":{"hard":{
+      "gold.storageclass.storage.k8s.io/persistentvolumeclaims":"5"}}})")
+                  .ok());
+  ASSERT_TRUE(used_is(quotas, "r", "gold.storageclass.storage.k8s.io/persistentvolumeclaims=0"));
+  EXPECT_TRUE(post<PersistentVolumeClaim>(claim("gold", "gold")).ok());
+  EXPECT_NE(refusal<PersistentVolumeClaim>(claim("more", "gold")).find("exceeded quota: q"), std::string::npos);
+
+  const std::string deployment = R"({"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{
+      "metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}})";
+  EXPECT_EQ(refusal<api::appsv1::Deployment>(deployment),
+            "deployments.apps \"d\" is forbidden: insufficient quota to consume: count/deployments.apps");
+}
+
+TEST_F(LimitedResources, CountWhenTheyAreConsumedLater) {
+  const std::string service = R"({"metadata":{"name":"s"},"spec":{"ports":[{"port":80}]}})";
+  ASSERT_TRUE(post<Service>(service).ok()) << "no balancer is wanted yet";
+  Service wanted = *client().get<Service>("default", "s");
+  wanted.metadata.labels.insert_or_assign("a", "b");
+  ASSERT_TRUE(client().update(wanted).ok());
+  wanted = *client().get<Service>("default", "s");
+  wanted.spec.type = "LoadBalancer";
+  EXPECT_EQ(client().update(wanted).status().message(),
+            "services \"s\" is forbidden: insufficient quota to consume: services.loadbalancers");
+}
+
+TEST_F(LimitedResources, ScopesNeedAQuotaWithThem) {
+  run("resourcequota");
+  Watched<ResourceQuota> quotas(raw());
+  const auto pod = [](const std::string& name, const std::string& priority) {
+    return pod_of(name, "{}", R"("priorityClassName":")" + priority + R"(",)");
+  };
+  EXPECT_TRUE(post<Pod>(pod("plain", "other")).ok());
+  const Status refused = post<Pod>(pod("high", "cluster-services")).status();
+  EXPECT_EQ(refused.message(), "insufficient quota to match these scopes: [{PriorityClass In [cluster-services]}]");
+  EXPECT_EQ(refused.code(), 500) << "as upstream answers";
+  ASSERT_TRUE(post<ResourceQuota>(R"({"metadata":{"name":"q"},"spec":{"hard":{"pods":"1"},"scopeSelector":{
+      "matchExpressions":[{"scopeName":"PriorityClass","operator":"In","values":["cluster-services"]}]}}})")
+                  .ok());
+  ASSERT_TRUE(used_is(quotas, "q", "pods=0"));
+  EXPECT_TRUE(post<Pod>(pod("high", "cluster-services")).ok());
+  EXPECT_NE(refusal<Pod>(pod("higher", "cluster-services")).find("exceeded quota: q"), std::string::npos);
 }
 
 }  // namespace

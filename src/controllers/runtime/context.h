@@ -48,6 +48,8 @@ struct ControllerOptions {
 
   /// Signs the tokens of secrets of type kubernetes.io/service-account-token (--service-account-private-key-file).
   std::string service_account_key_pem;
+  /// A generated token that nobody used for so long is marked as invalid, and deleted when that was so long ago.
+  Duration legacy_service_account_token_clean_up_period = std::chrono::hours(8760);
 
   // Addresses of pods.
   bool allocate_node_cidrs = false;

@@ -59,16 +59,12 @@ void Controller::work(std::stop_token stop) {
 }
 
 void Controller::process(const std::string& key) {
-  const Duration begin = clock().monotonic();
   const Result<Outcome> outcome = reconcile(key);
-  counters_.busy_nanoseconds += static_cast<uint64_t>((clock().monotonic() - begin).count());
-  ++counters_.reconciled;
   if (outcome.ok()) {
     queue_.forget(key);
     if (outcome->requeue_after > Duration::zero()) queue_.add_after(key, outcome->requeue_after);
     return;
   }
-  ++counters_.failed;
   // These only say that the cache is behind: the watch brings the newer object, the retry finds it.
   if (outcome.status().is(Reason::kConflict) || outcome.status().is(Reason::kAlreadyExists)) {
     log::debug("Reconciliation met a conflict", {{"controller", name_}, {"key", key}, {"error", outcome.status()}});

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,13 +19,6 @@ struct Outcome {
   Duration requeue_after = Duration::zero();
   static Outcome done() { return {}; }
   static Outcome again_after(Duration delay) { return {delay}; }
-};
-
-/// Totals since the start, for /metrics.
-struct ControllerCounters {
-  std::atomic<uint64_t> reconciled{0};
-  std::atomic<uint64_t> failed{0};
-  std::atomic<uint64_t> busy_nanoseconds{0};
 };
 
 /// A level-triggered controller. A subclass registers its informers' handlers in its constructor (they only call
@@ -61,7 +53,6 @@ class Controller {
 
   const std::string& name() const { return name_; }
   int workers() const { return workers_; }
-  const ControllerCounters& counters() const { return counters_; }
   client::WorkQueue& queue() { return queue_; }
 
  protected:
@@ -77,7 +68,6 @@ class Controller {
   ControllerContext context_;
   const std::string name_;
   const size_t workers_;
-  ControllerCounters counters_;
   client::WorkQueue queue_;
   std::mutex threads_mutex_;
   bool stopping_ = false;

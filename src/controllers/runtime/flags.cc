@@ -41,6 +41,8 @@ void add_flags(FlagSet& flags, ControllerOptions& options) {
   flags.add("terminated-pod-gc-threshold", &options.terminated_pod_gc_threshold, "finished pods that are kept; 0: all");
   flags.add("cluster-signing-duration", &options.cluster_signing_duration,
             "longest validity of certificates that are signed on request");
+  flags.add("legacy-service-account-token-clean-up-period", &options.legacy_service_account_token_clean_up_period,
+            "time after which a generated token that is not used is marked as invalid, and then again is deleted");
   flags.add("allocate-node-cidrs", &options.allocate_node_cidrs, "give every node a range of pod addresses");
   flags.add("cluster-cidr", &options.cluster_cidrs, "ranges of all pod addresses, one a family");
   flags.add("node-cidr-mask-size", &options.node_cidr_mask_size_ipv4, "size of a node's range of IPv4 addresses");

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "controllers/runtime/queue_metrics.h"
 
 namespace trireme::controllers {
 
@@ -64,19 +65,7 @@ void Manager::stop() {
 
 std::string Manager::metrics() const {
   std::string out;
-  const auto add = [&](std::string_view metric, std::string_view type, std::string_view help, auto value) {
-    out += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", metric, help, type);
-    for (const auto& controller : controllers_) {
-      out += fmt::format("{}{{name=\"{}\"}} {}\n", metric, controller->name(), value(*controller));
-    }
-  };
-  add("workqueue_depth", "gauge", "Current depth of workqueue", [](Controller& c) { return c.queue().size(); });
-  add("workqueue_work_total", "counter", "Passes over a key",
-      [](Controller& c) { return c.counters().reconciled.load(); });
-  add("workqueue_failures_total", "counter", "Passes that failed and are tried again",
-      [](Controller& c) { return c.counters().failed.load(); });
-  add("workqueue_work_duration_seconds_total", "counter", "Time spent in passes",
-      [](Controller& c) { return static_cast<double>(c.counters().busy_nanoseconds.load()) / 1e9; });
+  print_queue_metrics(out, controllers_);
   for (const auto& controller : controllers_) {
     if (const auto* more = dynamic_cast<const metrics::Source*>(controller.get())) more->print_metrics(out);
   }

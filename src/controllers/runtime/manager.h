@@ -39,7 +39,7 @@ class Manager {
   /// Controllers first (in the opposite order of their start), then the informers. Safe to call twice.
   void stop();
 
-  /// Prometheus text: depth of the queue, passes, failures and time per controller.
+  /// Prometheus text: the queues', and what controllers tell besides.
   std::string metrics() const;
   std::span<const std::unique_ptr<Controller>> controllers() const { return controllers_; }
 

@@ -23,6 +23,7 @@ constexpr Duration kDay = std::chrono::hours(24);
 
 LegacyTokenCleanerController::LegacyTokenCleanerController(const ControllerContext& context)
     : Controller(context, "legacy-serviceaccount-token-cleaner-controller"),
+      period_(context.options.legacy_service_account_token_clean_up_period),
       secrets_(context.informers->informer<Secret>(token_secrets())),
       accounts_(context.informers->informer<ServiceAccount>()),
       pods_(context.informers->informer<Pod>()) {}
@@ -54,7 +55,9 @@ bool LegacyTokenCleanerController::is_mounted(const Secret& secret) const {
 
 Status LegacyTokenCleanerController::mark_invalid(const Secret& secret, const std::string& day) {
   api::Value patch = api::Value::object();
+  // Of the very state that was looked at: a cache that lacks an earlier mark must not set its day anew.
   patch["metadata"]["uid"] = secret.metadata.uid;
+  patch["metadata"]["resourceVersion"] = secret.metadata.resource_version;
   patch["metadata"]["labels"][api::kLegacyTokenInvalidSince] = day;
   log::info("Marking a generated token as invalid", {{"secret", client::key_of(secret.metadata)}, {"since", day}});
   return client()
@@ -63,7 +66,7 @@ Status LegacyTokenCleanerController::mark_invalid(const Secret& secret, const st
 }
 
 Result<Outcome> LegacyTokenCleanerController::reconcile(const std::string&) {
-  const Duration unused = kCleanUpPeriod;
+  const Duration unused = period_;
   const WallTime now = clock().now();
   const auto since = tracked_since();
   if (!since.ok()) {

@@ -8,11 +8,9 @@
 
 namespace trireme::controllers {
 
-/// A token that was not used for so long is marked; one that was marked for so long is deleted.
-inline constexpr Duration kCleanUpPeriod = std::chrono::hours(8760);
-
 /// Marks tokens that were made for service accounts by earlier versions, and that nobody has used for long, as invalid,
-/// and deletes them when nobody has missed them for as long again. Has one key; comes back once a day.
+/// and deletes them when nobody has missed them for as long again (--legacy-service-account-token-clean-up-period). Has
+/// one key; comes back once a day.
 /// https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#auto-generated-legacy-serviceaccount-token-clean-up
 class LegacyTokenCleanerController final : public Controller {
  public:
@@ -29,6 +27,7 @@ class LegacyTokenCleanerController final : public Controller {
   bool is_mounted(const Secret& secret) const;
   Status mark_invalid(const Secret& secret, const std::string& day);
 
+  const Duration period_;
   client::Informer<Secret>& secrets_;
   client::Informer<api::corev1::ServiceAccount>& accounts_;
   client::Informer<api::corev1::Pod>& pods_;

@@ -61,6 +61,7 @@ class LegacyTokens : public ControllersSuite {
     }
     secret.type = api::corev1::kSecretTypeServiceAccountToken;
     create(secret);
+    EXPECT_TRUE(secrets_->until([&] { return secrets_->get("default", name) != nullptr; }));
   }
   std::string mark_of(const std::string& name) {
     const auto secret = secrets_->get("default", name);
@@ -114,6 +115,24 @@ TEST_F(LegacyTokens, WhatNobodyUsesIsMarkedAndThenDeleted) {
   EXPECT_EQ(mark_of("back"), "");
   EXPECT_NE(mark_of("used-lately"), "gone") << "it is marked first";
   for (const char* name : {"odd", "mounted", "by-hand"}) EXPECT_EQ(mark_of(name), "") << name;
+}
+
+TEST_F(LegacyTokens, ThePeriodCanBeSet) {
+  ServiceAccount account;
+  account.metadata.namespace_ = "default";
+  account.metadata.name = "robot";
+  account.secrets.emplace_back().name = "unused";
+  create(account);
+  token("unused", day(kDay));
+  ControllerOptions options;
+  options.legacy_service_account_token_clean_up_period = 10 * kDay;
+  run("legacy-service-account-token-cleaner", options);
+  clock_->advance(8 * kDay);
+  EXPECT_FALSE(secrets_->until([&] { return !mark_of("unused").empty(); }, std::chrono::milliseconds(300)));
+  ASSERT_TRUE(advance_until(*secrets_, kDay, [&] { return !mark_of("unused").empty(); }));
+  EXPECT_LE(mark_of("unused"), day(14 * kDay));
+  clock_->advance(9 * kDay);
+  EXPECT_TRUE(advance_until(*secrets_, kDay, [&] { return mark_of("unused") == "gone"; }));
 }
 
 }  // namespace

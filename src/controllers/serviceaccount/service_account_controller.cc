@@ -56,7 +56,12 @@ Result<Outcome> ServiceAccountController::reconcile(const std::string& key) {
 RootCaPublisher::RootCaPublisher(const ControllerContext& context)
     : Controller(context, "root-ca-certificate-publisher-controller"),
       namespaces_(context.informers->informer<Namespace>()),
-      maps_(context.informers->metadata(api::resource_of<ConfigMap>())) {
+      maps_(context.informers->metadata(api::resource_of<ConfigMap>())),
+      syncs_("root_ca_cert_publisher_sync_total", "Number of namespace syncs happened in root ca cert publisher.",
+             {"code"}),
+      duration_("root_ca_cert_publisher_sync_duration_seconds",
+                "Duration of namespace syncs that happened in root ca cert publisher.", {"code"},
+                metrics::exponential_bounds(0.001, 2, 15)) {
   namespaces_.add_handler([this](const auto& before, const auto& after) {
     if (after) {
       enqueue(after->metadata.name);
@@ -100,7 +105,17 @@ Result<Outcome> RootCaPublisher::reconcile(const std::string& key) {
     if (verified != verified_.end() && verified->second == maps_->metadata(map).resource_version)
       return Outcome::done();
   }
-  return unless_expected(publish(key));
+  const Duration begin = clock().monotonic();
+  const Status published = publish(key);
+  const metrics::Labels labels{std::to_string(published.code())};
+  syncs_.add(labels);
+  duration_.observe(labels, clock().monotonic() - begin);
+  return unless_expected(published);
+}
+
+void RootCaPublisher::print_metrics(std::string& out) const {
+  syncs_.print(out);
+  duration_.print(out);
 }
 
 }  // namespace trireme::controllers

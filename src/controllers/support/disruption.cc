@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "api/conditions.h"
 #include "controllers/support/pods.h"
 
 namespace trireme::controllers {
 
 Status disrupt(client::Client& client, const api::corev1::Pod& pod, const Disruption& why, WallTime now) {
-  const auto* known = find_condition(pod.status, api::corev1::kDisruptionTarget);
+  const auto* known = api::find_condition(pod.status.conditions, api::corev1::kDisruptionTarget);
   const bool told = known && known->status == api::corev1::kConditionTrue;
   const bool failing = why.fail && !is_finished(pod);
   if ((!told && !is_finished(pod)) || failing) {

@@ -1,20 +1,14 @@
 #include "controllers/support/jobs.h"
 
-#include <algorithm>
-
+#include "api/conditions.h"
 #include "api/types/corev1.h"
 
 namespace trireme::controllers {
 
 using api::batchv1::JobCondition;
 
-const JobCondition* find_condition(const api::batchv1::JobStatus& status, std::string_view type) {
-  const auto found = std::ranges::find_if(status.conditions, [&](const auto& each) { return each.type == type; });
-  return found == status.conditions.end() ? nullptr : &*found;
-}
-
 const JobCondition* true_condition(const api::batchv1::JobStatus& status, std::string_view type) {
-  const JobCondition* condition = find_condition(status, type);
+  const JobCondition* condition = api::find_condition(status.conditions, type);
   return condition && condition->status == api::corev1::kConditionTrue ? condition : nullptr;
 }
 

@@ -8,8 +8,6 @@
 /// Questions about jobs that several controllers ask.
 namespace trireme::controllers {
 
-/// Null when there is no condition of that type.
-const api::batchv1::JobCondition* find_condition(const api::batchv1::JobStatus& status, std::string_view type);
 /// The condition of that type if it is True, else null.
 const api::batchv1::JobCondition* true_condition(const api::batchv1::JobStatus& status, std::string_view type);
 

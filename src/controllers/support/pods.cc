@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "api/conditions.h"
+
 namespace trireme::controllers {
 
 using api::corev1::Pod;
@@ -26,21 +28,14 @@ bool is_finished(const Pod& pod) {
 
 bool is_active(const Pod& pod) { return !is_finished(pod) && !pod.metadata.deletion_timestamp; }
 
-const api::corev1::PodCondition* find_condition(const api::corev1::PodStatus& status, std::string_view type) {
-  for (const auto& condition : status.conditions) {
-    if (condition.type == type) return &condition;
-  }
-  return nullptr;
-}
-
 bool is_ready(const Pod& pod) {
-  const auto* condition = find_condition(pod.status, api::corev1::kPodReady);
+  const auto* condition = api::find_condition(pod.status.conditions, api::corev1::kPodReady);
   return condition && condition->status == api::corev1::kConditionTrue;
 }
 
 std::optional<WallTime> ready_since(const Pod& pod) {
   if (!is_ready(pod)) return std::nullopt;
-  const api::Time since = find_condition(pod.status, api::corev1::kPodReady)->last_transition_time;
+  const api::Time since = api::find_condition(pod.status.conditions, api::corev1::kPodReady)->last_transition_time;
   return since ? since.wall() : WallTime{};
 }
 

@@ -25,8 +25,6 @@ bool is_active(const api::corev1::Pod& pod);
 /// Succeeded or Failed.
 bool is_finished(const api::corev1::Pod& pod);
 
-/// Null when the pod has no such condition.
-const api::corev1::PodCondition* find_condition(const api::corev1::PodStatus& status, std::string_view type);
 bool is_ready(const api::corev1::Pod& pod);
 /// When it became ready; nothing when it is not.
 std::optional<WallTime> ready_since(const api::corev1::Pod& pod);

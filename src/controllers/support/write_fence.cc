@@ -35,6 +35,11 @@ bool WriteFence::passed(const std::string& owner, const client::Informer<api::co
   });
 }
 
+bool WriteFence::waits(const std::string& owner) const {
+  const std::lock_guard lock(mutex_);
+  return entries_.contains(owner);
+}
+
 void WriteFence::forget(const std::string& owner) {
   const std::lock_guard lock(mutex_);
   entries_.erase(owner);

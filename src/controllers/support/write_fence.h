@@ -28,6 +28,8 @@ class WriteFence {
   bool passed(const std::string& owner, uint64_t version, const Terminating& terminating);
   /// The same, asking the cache of all pods.
   bool passed(const std::string& owner, const client::Informer<api::corev1::Pod>& pods);
+  /// Whether something was written that nobody has asked `passed` about since, or that had not passed.
+  bool waits(const std::string& owner) const;
   void forget(const std::string& owner);
 
  private:
@@ -39,7 +41,7 @@ class WriteFence {
     uint64_t version = 0;
     std::set<Deleted> deleted;
   };
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, Entry> entries_;
 };
 

@@ -148,6 +148,19 @@ class ControllersSuite : public ::testing::Test {
     EXPECT_TRUE(done.ok()) << done.to_string();
   }
 
+  /// Until no controller has had anything to do for a tenth of a second.
+  [[nodiscard]] bool until_quiet() {
+    const auto busy = [](const auto& each) {
+      return each->queue().size() > 0 || each->queue().under_way().longest > Duration::zero();
+    };
+    for (int looks = 0, quiet = 0; looks < 1000; ++looks) {
+      quiet = std::ranges::any_of(manager_->controllers(), busy) ? 0 : quiet + 1;
+      if (quiet == 10) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+
   /// Moves the controllers' time on in steps until `holds`; each step waits a moment for its consequences. `alive`:
   /// meanwhile the node of that name goes on reporting.
   template <typename T>

@@ -15,7 +15,10 @@ std::optional<WallTime> expiry(const Job& job) {
 
 TtlAfterFinishedController::TtlAfterFinishedController(const ControllerContext& context)
     : Controller(context, "ttl-after-finished-controller", context.options.concurrent_ttl_after_finished_syncs),
-      jobs_(context.informers->informer<Job>()) {
+      jobs_(context.informers->informer<Job>()),
+      deletion_latency_("ttl_after_finished_controller_job_deletion_duration_seconds",
+                        "The time it took to delete the job since it became eligible for deletion", {},
+                        metrics::exponential_bounds(0.1, 2, 14)) {
   jobs_.add_handler([this](const auto&, const auto& after) {
     if (after && expiry(*after)) enqueue(client::key_of(after->metadata));
   });
@@ -39,6 +42,7 @@ Result<Outcome> TtlAfterFinishedController::reconcile(const std::string& key) {
   options.uid = fresh->metadata.uid;
   const Status removed = client().remove<Job>(fresh->metadata.namespace_, fresh->metadata.name, options);
   if (!removed.ok() && !removed.is(Reason::kNotFound)) return removed;
+  deletion_latency_.observe({}, clock().now() - *still_due);
   return Outcome::done();
 }
 

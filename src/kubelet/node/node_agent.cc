@@ -5,6 +5,7 @@
 
 #include "api/codec.h"
 #include "api/types/coordinationv1.h"
+#include "api/validation/resources.h"
 #include "api/value.h"
 #include "base/log.h"
 
@@ -54,9 +55,24 @@ void NodeAgent::observe(const Node& node) {
   const bool unknown = std::ranges::any_of(node.status.conditions, [](const auto& condition) {
     return condition.type == "Ready" && condition.status == "Unknown";
   });
-  if (!unknown) return;
+  const auto own = node_capacity(NodeFacts{options_, machine_, name_, {}, 0, {}, false, {}, {}, {}, 0, {}, {}});
+  api::Map<Quantity> extended;
+  bool news = unknown;
+  for (const auto& [name, amount] : node.status.capacity) {
+    if (own.contains(name)) continue;
+    extended.insert_or_assign(name, amount);
+    news = news || node.status.allocatable.get(name) != amount;
+  }
+  std::set<std::string> unfounded;
+  for (const auto& [name, amount] : node.status.allocatable) {
+    if (!extended.contains(name) && api::validation::is_extended_resource(name)) unfounded.insert(name);
+  }
+  news = news || !unfounded.empty();
   const std::lock_guard lock(mutex_);
-  given_up_ = true;
+  extended_ = std::move(extended);
+  unfounded_ = std::move(unfounded);
+  if (!news) return;
+  overdue_ = true;
   nap_.request_stop();
 }
 
@@ -72,10 +88,11 @@ Status NodeAgent::network() const {
 }
 
 NodeFacts NodeAgent::gather() {
-  NodeFacts facts{options_, machine_, name_, {}, port_, {}, false, {}, {}, {}, 0, clock_->now()};
+  NodeFacts facts{options_, machine_, name_, {}, port_, {}, false, {}, {}, {}, 0, clock_->now(), {}};
   {
     const std::lock_guard lock(mutex_);
     facts.addresses = addresses_;
+    facts.extended = extended_;
     nap_ = std::stop_source();
   }
   if (version_.runtime_name.empty()) {
@@ -143,6 +160,10 @@ Status NodeAgent::report(const NodeFacts& facts, bool force) {
   api::Value replace = api::Value::object();
   replace["$patch"] = "replace";
   body["addresses"].push_back(std::move(replace));
+  {
+    const std::lock_guard lock(mutex_);
+    for (const std::string& name : unfounded_) body["allocatable"][name] = api::Value();
+  }
   api::Value patch = api::Value::object();
   patch["status"] = std::move(body);
   auto patched = client_.patch<Node>("", name_, client::PatchType::kStrategicMerge, api::to_json(patch), "status");
@@ -221,12 +242,12 @@ void NodeAgent::run(std::stop_token stop) {
     bool given_up = false;
     {
       const std::lock_guard lock(mutex_);
-      given_up = std::exchange(given_up_, false);
+      given_up = std::exchange(overdue_, false);
     }
     Status status = registered_ ? report(facts, given_up) : Status();
     if (!status.ok() && given_up) {
       const std::lock_guard lock(mutex_);
-      given_up_ = true;
+      overdue_ = true;
     }
     if (!registered_ && options_.register_node) status = register_node(facts);
     Duration now = clock_->monotonic();

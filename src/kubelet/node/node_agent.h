@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,7 +31,8 @@ class NodeAgent {
   /// Images have changed: list them again with the next status.
   void images_changed() { images_stale_ = true; }
   /// What the API server has of this node. When the cluster has given it up (only controllers write Unknown), the
-  /// status is reported at once: it may have come back without noticing that it was away. Thread-safe.
+  /// status is reported at once: it may have come back without noticing that it was away. Capacities that others have
+  /// written become allocatable. Thread-safe.
   void observe(const api::corev1::Node& node);
   /// Whether the runtime can make pods' networks; the failure's message is upstream's. Well before it is known.
   /// Thread-safe.
@@ -58,8 +60,10 @@ class NodeAgent {
   mutable std::mutex mutex_;
   std::vector<std::string> addresses_;
   Status network_;
-  std::stop_source nap_;   ///< Ends the wait before the next look.
-  bool given_up_ = false;  ///< By the cluster: report although nothing has changed here.
+  std::stop_source nap_;             ///< Ends the wait before the next look.
+  bool overdue_ = false;             ///< Report although nothing has changed here: the API has something else.
+  api::Map<Quantity> extended_;      ///< Capacities that are not this node's own.
+  std::set<std::string> unfounded_;  ///< Allocatable, and no capacity any more.
 
   // The thread's own:
   bool registered_ = false;

@@ -6,6 +6,7 @@
 
 #include "api/codec.h"
 #include "api/local_path.h"
+#include "api/volumes.h"
 #include "base/version.h"
 
 namespace trireme::kubelet {
@@ -134,7 +135,7 @@ std::map<std::string, std::string> node_labels(const NodeFacts& facts) {
 }
 
 std::map<std::string, std::string> node_annotations(const NodeFacts& facts) {
-  return {{"volumes.kubernetes.io/controller-managed-attach-detach", "true"},
+  return {{std::string(api::kManagedAttach), "true"},
           {std::string(api::kLocalPathRoot), facts.options.local_path_folder()}};
 }
 
@@ -142,6 +143,10 @@ NodeStatus make_node_status(const NodeFacts& facts, const NodeStatus& before) {
   NodeStatus status;
   status.capacity = node_capacity(facts);
   status.allocatable = node_allocatable(facts);
+  for (const auto& [name, amount] : facts.extended) {
+    status.capacity[name] = amount;
+    status.allocatable[name] = amount;
+  }
   ConditionMaker maker(before, facts.now);
   const FilesystemSpace& disk = facts.node_filesystem;
   bool disk_low =

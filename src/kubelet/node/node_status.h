@@ -26,6 +26,9 @@ struct NodeFacts {
   FilesystemSpace node_filesystem;
   uint64_t available_memory = 0;
   WallTime now;
+  /// Capacities that somebody else has given the node: extended resources.
+  /// https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/
+  api::Map<Quantity> extended = {};
 };
 
 /// The whole object to register with.

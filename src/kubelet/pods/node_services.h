@@ -70,6 +70,7 @@ struct NodeServices {
   NodeContext node;          ///< Without a cgroup parent, which depends on the pod.
   DownwardContext downward;  ///< Without addresses of a pod.
   NetworkHooks network = {};
+  client::Informer<api::corev1::Node>* own_node = nullptr;  ///< Of this node alone; null in tests.
 };
 
 }  // namespace trireme::kubelet

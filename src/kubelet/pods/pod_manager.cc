@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/log.h"
+#include "kubelet/pods/admission.h"
 #include "kubelet/pods/labels.h"
 #include "kubelet/pods/resources.h"
 #include "linux/file.h"
@@ -66,7 +67,21 @@ void PodManager::on_pod(const std::shared_ptr<const Pod>& before, const std::sha
     return;
   }
   entry->second = std::make_shared<PodWorker>(node_, after, [this](const std::string& uid) { gone(uid); });
+  admit(*after, *entry->second);
   entry->second->wake();
+}
+
+void PodManager::admit(const Pod& pod, PodWorker& worker) {
+  if (!awaits_admission(pod)) return;
+  std::vector<std::shared_ptr<const Pod>> others;
+  for (const auto& [uid, other] : workers_) {
+    if (uid != pod.metadata.uid && other->occupies()) others.push_back(other->pod());
+  }
+  const auto node = node_.own_node != nullptr ? node_.own_node->get("", node_.options.node_name) : nullptr;
+  const auto refused = refusal(pod, others, node.get());
+  if (!refused) return;
+  node_.events->warning(pod, refused->reason, refused->message);
+  worker.fail(*refused);
 }
 
 void PodManager::gone(const std::string& uid) {

@@ -48,6 +48,8 @@ class PodManager {
   void end_orphan(const std::string& uid);
   void remove_leftovers();
   std::shared_ptr<PodWorker> worker(const std::string& uid) const;
+  /// Fails a pod that this node must not run. Needs the mutex.
+  void admit(const api::corev1::Pod& pod, PodWorker& worker);
   void gone(const std::string& uid);
 
   NodeServices& node_;

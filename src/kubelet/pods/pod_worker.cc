@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/codec.h"
+#include "api/conditions.h"
 #include "base/log.h"
 #include "kubelet/logs/cri_log.h"
 #include "kubelet/pods/labels.h"
@@ -65,6 +66,11 @@ std::shared_ptr<const Pod> PodWorker::pod() const {
   return pod_;
 }
 
+bool PodWorker::occupies() const {
+  std::lock_guard lock(mutex_);
+  return !removed_ && !failure_ && !terminal_phase(pod_->status);
+}
+
 Pod PodWorker::pod_with_status() const {
   std::lock_guard lock(mutex_);
   Pod merged = *pod_;
@@ -74,7 +80,7 @@ Pod PodWorker::pod_with_status() const {
   for (const auto& condition : pod_->status.conditions) {
     static constexpr std::string_view kOwn[] = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"};
     if (std::find(std::begin(kOwn), std::end(kOwn), condition.type) != std::end(kOwn)) continue;
-    auto* mine = const_cast<api::corev1::PodCondition*>(find_condition(status, condition.type));
+    auto* mine = const_cast<api::corev1::PodCondition*>(api::find_condition(status.conditions, condition.type));
     if (mine != nullptr) {
       *mine = condition;
     } else {

@@ -44,6 +44,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   void stop();
 
   std::shared_ptr<const api::corev1::Pod> pod() const;
+  /// It is in the API, and has not ended or been failed: what it asks for is taken.
+  bool occupies() const;
   /// The status as last computed, merged into the pod.
   api::corev1::Pod pod_with_status() const;
 

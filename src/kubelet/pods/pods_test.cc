@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/conditions.h"
 #include "kubelet/pods/actions.h"
 #include "kubelet/pods/backoff.h"
 #include "kubelet/pods/container_config.h"
@@ -430,7 +431,7 @@ struct StatusFixture {
 };
 
 std::string condition(const api::corev1::PodStatus& status, std::string_view type) {
-  const auto* found = find_condition(status, type);
+  const auto* found = api::find_condition(status.conditions, type);
   return found == nullptr ? "" : found->status + (found->reason.empty() ? "" : "/" + found->reason);
 }
 
@@ -509,8 +510,8 @@ TEST(PodStatus, KeepsTransitionTimesAndForeignConditions) {
   foreign.type = "example.com/other";
   foreign.status = "True";
   auto status = fixture.make();
-  EXPECT_EQ(find_condition(status, "Ready")->last_transition_time, api::Time::from_unix(1000));
-  EXPECT_NE(find_condition(status, "example.com/other"), nullptr);
+  EXPECT_EQ(api::find_condition(status.conditions, "Ready")->last_transition_time, api::Time::from_unix(1000));
+  EXPECT_NE(api::find_condition(status.conditions, "example.com/other"), nullptr);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/conditions.h"
 #include "kubelet/pods/container_config.h"
 #include "kubelet/pods/resources.h"
 
@@ -291,7 +292,7 @@ class StatusMaker {
     condition.status = value ? "True" : "False";
     condition.reason = std::move(reason);
     condition.message = std::move(message);
-    const PodCondition* before = find_condition(old_, type);
+    const PodCondition* before = api::find_condition(old_.conditions, type);
     bool same = before != nullptr && before->status == condition.status;
     condition.last_transition_time = same ? before->last_transition_time : api::Time(in_.now);
     status_.conditions.push_back(std::move(condition));
@@ -329,13 +330,13 @@ class StatusMaker {
     }
     add_ready_condition(ready, reason, message);
     add_condition("ContainersReady", ready, reason, message);
-    if (const PodCondition* scheduled = find_condition(old_, "PodScheduled")) {
+    if (const PodCondition* scheduled = api::find_condition(old_.conditions, "PodScheduled")) {
       status_.conditions.push_back(*scheduled);
     } else {
       add_condition("PodScheduled", true);
     }
     for (const PodCondition& other : old_.conditions) {
-      if (find_condition(status_, other.type) == nullptr) status_.conditions.push_back(other);
+      if (api::find_condition(status_.conditions, other.type) == nullptr) status_.conditions.push_back(other);
     }
   }
 
@@ -346,7 +347,7 @@ class StatusMaker {
     }
     std::vector<std::string> closed;
     for (const auto& gate : pod_.spec.readiness_gates) {
-      const PodCondition* condition = find_condition(old_, gate.condition_type);
+      const PodCondition* condition = api::find_condition(old_.conditions, gate.condition_type);
       if (condition == nullptr) {
         closed.push_back(
             fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist.", gate.condition_type));
@@ -388,13 +389,6 @@ bool container_started(const Container& container, const cri::ContainerStatus& s
 bool container_ready(const Container& container, const cri::ContainerStatus& status, const ProbeResults& probes) {
   if (!container_started(container, status, probes)) return false;
   return !container.readiness_probe || probes.get(status.id, ProbeKind::kReadiness) == true;
-}
-
-const PodCondition* find_condition(const PodStatus& status, std::string_view type) {
-  for (const PodCondition& condition : status.conditions) {
-    if (condition.type == type) return &condition;
-  }
-  return nullptr;
 }
 
 PodStatus make_pod_status(const StatusInputs& inputs) { return StatusMaker(inputs).make(); }

@@ -48,6 +48,4 @@ bool container_ready(const api::corev1::Container& container, const cri::Contain
 bool container_started(const api::corev1::Container& container, const cri::ContainerStatus& status,
                        const ProbeResults& probes);
 
-const api::corev1::PodCondition* find_condition(const api::corev1::PodStatus& status, std::string_view type);
-
 }  // namespace trireme::kubelet

@@ -2,23 +2,18 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
 #include <thread>
 
+#include "api/conditions.h"
 #include "api/types/corev1.h"
-#include "apiserver/api_server.h"
-#include "client/client.h"
-#include "containerd_instance.h"
 #include "kubelet/kubelet.h"
-#include "linux/cgroup.h"
 #include "linux/file.h"
-#include "linux/mounts.h"
 #include "net/transport.h"
 #include "net/x509.h"
-#include "store/memory_store.h"
+#include "node_suite.h"
 
 namespace trireme {
 namespace {
@@ -27,79 +22,30 @@ using api::corev1::Pod;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-class KubeletRootTest : public testing::Test {
+class KubeletRootTest : public test::NodeSuite {
  protected:
-  static void SetUpTestSuite() {
-    if (test::ContainerdInstance::why_not()) return;
-    auto started = test::ContainerdInstance::start();
-    ASSERT_TRUE(started.ok()) << started.status().to_string();
-    containerd_ = started->release();
-  }
-  static void TearDownTestSuite() {
-    delete containerd_;
-    containerd_ = nullptr;
-  }
-
   void SetUp() override {
-    if (auto reason = test::ContainerdInstance::why_not()) GTEST_SKIP() << *reason;
-    ASSERT_NE(containerd_, nullptr);
-    apiserver::Options options;
-    options.store = store::memory_store(real_clock());
-    options.clock = real_clock();
-    auto server = apiserver::ApiServer::create(std::move(options));
-    ASSERT_TRUE(server.ok()) << server.status().to_string();
-    server_ = std::move(*server);
-    raw_ = std::make_shared<client::RawClient>(net::in_process_transport(*server_, {}), "kubelet-test");
-    client_ = std::make_unique<client::Client>(raw_);
+    need_containerd();
+    if (IsSkipped() || HasFatalFailure()) return;
+    start_server({});
     start_kubelet();
     ASSERT_TRUE(eventually([&] {
       auto node = client_->get<api::corev1::Node>("", "test-node");
       if (!node.ok()) return false;
-      for (const auto& condition : node->status.conditions) {
-        if (condition.type == "Ready") return condition.status == "True";
-      }
-      return false;
+      const auto* ready = api::find_condition(node->status.conditions, "Ready");
+      return ready && ready->status == "True";
     }));
   }
 
-  void TearDown() override {
-    if (!kubelet_) return;
-    auto pods = client_->list<Pod, api::corev1::PodList>("");
-    if (pods.ok()) {
-      for (const Pod& pod : pods->items) remove(pod.metadata.name, 1);
-    }
-    EXPECT_TRUE(eventually([&] { return kubelet_->pod_count() == 0; }));
-    kubelet_.reset();
-    auto cgroups = linux::Cgroups::detect();
-    if (cgroups.ok()) {
-      EXPECT_TRUE(cgroups->remove(cgroup_root()).ok());
-    }
-    EXPECT_TRUE(linux::unmount_under(root()).ok());
-    EXPECT_TRUE(linux::list_dir(root() + "/pods").empty());
-    server_.reset();
-  }
-
-  std::string root() const { return containerd_->directory() + "/kubelet"; }
-  std::string cgroup_root() const { return fmt::format("/trireme-test-{}", ::getpid()); }
-
   void start_kubelet() {
-    kubelet::KubeletOptions options;
-    options.node_name = "test-node";
-    options.root_dir = root();
-    options.pod_logs_dir = containerd_->directory() + "/logs";
-    options.container_logs_dir = "";
-    options.container_runtime_endpoint = containerd_->endpoint();
-    options.node_ip = {"127.0.0.1"};
-    options.cgroup_root = cgroup_root();
     make_certificates();
+    kubelet::KubeletOptions options;
     options.address = "127.0.0.1";
     options.port = 0;
     options.tls_cert_file = containerd_->directory() + "/server.crt";
     options.tls_private_key_file = containerd_->directory() + "/server.key";
     options.client_ca_file = containerd_->directory() + "/ca.crt";
-    auto kubelet = kubelet::Kubelet::start(options, {raw_, real_clock(), nullptr});
-    ASSERT_TRUE(kubelet.ok()) << kubelet.status().to_string();
-    kubelet_ = std::move(*kubelet);
+    NodeSuite::start_kubelet(std::move(options), raw("kubelet-test"));
   }
 
   void make_certificates() {
@@ -142,27 +88,10 @@ class KubeletRootTest : public testing::Test {
     return response.ok() ? *response : net::Response{};
   }
 
-  /// Waits for a condition of the real world, which no clock of ours drives.
-  template <typename Condition>
-  static bool eventually(Condition condition, seconds limit = seconds(30)) {
-    auto end = std::chrono::steady_clock::now() + limit;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > end) return false;
-      std::this_thread::sleep_for(milliseconds(5));
-    }
-    return true;
-  }
-
-  Pod make_pod(const std::string& name, std::vector<std::string> command) {
-    Pod pod;
-    pod.metadata.name = name;
-    pod.metadata.namespace_ = "default";
+  /// Bound to the node already: no scheduler runs.
+  static Pod make_pod(const std::string& name, std::vector<std::string> command) {
+    Pod pod = NodeSuite::make_pod(name, std::move(command));
     pod.spec.node_name = "test-node";
-    pod.spec.termination_grace_period_seconds = 1;
-    auto& container = pod.spec.containers.emplace_back();
-    container.name = "main";
-    container.image = "busybox:1";
-    container.command = std::move(command);
     return pod;
   }
 
@@ -172,37 +101,9 @@ class KubeletRootTest : public testing::Test {
     return made.ok() ? *made : Pod();
   }
 
-  Pod get(const std::string& name) {
-    auto pod = client_->get<Pod>("default", name);
-    return pod.ok() ? *pod : Pod();
-  }
-
-  void remove(const std::string& name, int64_t grace) {
-    client::DeleteOptions options;
-    options.grace_period_seconds = grace;
-    (void)client_->remove<Pod>("default", name, options);
-  }
-
-  bool wait_phase(const std::string& name, std::string_view phase) {
-    bool reached = eventually([&] { return get(name).status.phase == phase; });
-    if (!reached) ADD_FAILURE() << name << " is " << api::encode_json(get(name).status);
-    return reached;
-  }
-
-  std::string log_of(const Pod& pod, const std::string& container = "main", int attempt = 0) {
-    auto text = linux::read_file(fmt::format("{}/logs/default_{}_{}/{}/{}.log", containerd_->directory(),
-                                             pod.metadata.name, pod.metadata.uid, container, attempt));
-    return text.ok() ? *text : text.status().to_string();
-  }
-
-  static inline test::ContainerdInstance* containerd_ = nullptr;
   static inline net::CertifiedKey authority_;
   static inline net::CertifiedKey admin_;
   static inline net::CertifiedKey nobody_;
-  std::unique_ptr<apiserver::ApiServer> server_;
-  std::shared_ptr<client::RawClient> raw_;
-  std::unique_ptr<client::Client> client_;
-  std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 
 TEST_F(KubeletRootTest, RunsAPodAndDeletesIt) {
@@ -461,6 +362,48 @@ TEST_F(KubeletRootTest, LivenessAndReadinessProbes) {
   EXPECT_TRUE(eventually([&] { return get("probed").status.container_statuses[0].ready; }));
   ASSERT_TRUE(exec({"rm", "/tmp/alive"}));
   EXPECT_TRUE(eventually([&] { return get("probed").status.container_statuses[0].restart_count == 1; }));
+}
+
+TEST_F(KubeletRootTest, RefusesAPodWhosePortIsTaken) {
+  const auto on_port = [&](const std::string& name) {
+    Pod pod = make_pod(name, {"sleep", "1000"});
+    pod.spec.host_network = true;
+    auto& port = pod.spec.containers[0].ports.emplace_back();
+    port.container_port = port.host_port = 18080;
+    port.protocol = "TCP";
+    return pod;
+  };
+  create(on_port("first"));
+  ASSERT_TRUE(wait_phase("first", "Running"));
+  create(on_port("second"));
+  ASSERT_TRUE(wait_phase("second", "Failed"));
+  EXPECT_EQ(get("second").status.reason, "NodePorts");
+  EXPECT_EQ(get("first").status.phase, "Running");
+  // Once the port is free, it may.
+  remove("second", 0);
+  remove("first", 0);
+  ASSERT_TRUE(eventually([&] { return !client_->get<Pod>("default", "first").ok(); }));
+  create(on_port("third"));
+  EXPECT_TRUE(wait_phase("third", "Running"));
+}
+
+TEST_F(KubeletRootTest, CapacitiesThatOthersGiveBecomeAllocatable) {
+  const auto give = [&](const std::string& amount) {
+    return client_
+        ->patch<api::corev1::Node>("", "test-node", client::PatchType::kMerge,
+                                   R"({"status":{"capacity":{"example.com/dongle":)" + amount + "}}}", "status")
+        .ok();
+  };
+  const auto allocatable = [&] {
+    auto node = client_->get<api::corev1::Node>("", "test-node");
+    return node.ok() ? node->status.allocatable.get("example.com/dongle").to_string() : "";
+  };
+  ASSERT_TRUE(give("\"4\""));
+  EXPECT_TRUE(eventually([&] { return allocatable() == "4"; }));
+  ASSERT_TRUE(give("\"2\""));
+  EXPECT_TRUE(eventually([&] { return allocatable() == "2"; }));
+  ASSERT_TRUE(give("null"));
+  EXPECT_TRUE(eventually([&] { return allocatable() == "0"; }));
 }
 
 }  // namespace

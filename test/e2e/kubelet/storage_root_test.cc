@@ -3,28 +3,20 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <thread>
 
 #include "api/local_path.h"
 #include "api/types/storagev1.h"
 #include "api/volumes.h"
 #include "apiserver/admission/plugins.h"
-#include "apiserver/api_server.h"
 #include "apiserver/authn/x509.h"
 #include "apiserver/authz/bootstrap_policy.h"
 #include "apiserver/authz/node.h"
 #include "apiserver/authz/rbac.h"
-#include "client/client.h"
-#include "containerd_instance.h"
 #include "controllers/all.h"
 #include "controllers/runtime/manager.h"
-#include "kubelet/kubelet.h"
-#include "linux/cgroup.h"
 #include "linux/file.h"
 #include "linux/mounts.h"
-#include "net/transport.h"
+#include "node_suite.h"
 #include "scheduler/scheduler.h"
 #include "store/memory_store.h"
 
@@ -38,11 +30,11 @@ using api::corev1::Pod;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-class StorageRootTest : public testing::Test {
+class StorageRootTest : public test::NodeSuite {
  protected:
   void SetUp() override {
-    if (auto reason = test::ContainerdInstance::why_not()) GTEST_SKIP() << *reason;
-    containerd_ = *test::ContainerdInstance::start();
+    need_containerd();
+    if (IsSkipped() || HasFatalFailure()) return;
     apiserver::Options options;
     options.clock = real_clock();
     options.store = store::memory_store(options.clock);
@@ -53,43 +45,22 @@ class StorageRootTest : public testing::Test {
         {apiserver::authz::masters_authorizer(), std::make_shared<apiserver::authz::NodeAuthorizer>(options.caches),
          std::make_shared<apiserver::authz::RbacAuthorizer>(options.caches)});
     options.admission = apiserver::admission::default_chain(options.caches, options.authorizer);
-    server_ = *apiserver::ApiServer::create(std::move(options));
+    start_server(std::move(options));
     ASSERT_TRUE(apiserver::authz::reconcile_bootstrap_policy(*server_, {}).ok());
-    client_.emplace(raw("admin", {"system:masters"}));
     start_controllers();
     start_scheduler();
-    start_kubelet();
+    kubelet::KubeletOptions kubelet;
+    kubelet.local_path_dir = volumes();
+    kubelet.enable_server = false;
+    start_kubelet(std::move(kubelet), raw("system:node:test-node", {"system:nodes"}));
   }
-  void TearDown() override {
-    if (!kubelet_) return;
-    auto pods = client_->list<Pod, api::corev1::PodList>("");
-    if (pods.ok()) {
-      for (const Pod& pod : pods->items) remove_pod(pod.metadata.name);
-    }
-    EXPECT_TRUE(eventually([&] { return kubelet_->pod_count() == 0; }));
+  void stop_components() override {
     scheduler_.reset();
     manager_.reset();
-    kubelet_.reset();
-    auto cgroups = linux::Cgroups::detect();
-    if (cgroups.ok()) {
-      EXPECT_TRUE(cgroups->remove(cgroup_root()).ok());
-    }
-    EXPECT_TRUE(linux::unmount_under(root()).ok());
-    EXPECT_TRUE(linux::list_dir(root() + "/pods").empty());
-    server_.reset();
-    containerd_.reset();
   }
 
-  std::string root() const { return containerd_->directory() + "/kubelet"; }
-  std::string volumes() const { return containerd_->directory() + "/volumes"; }
-  std::string cgroup_root() const { return fmt::format("/trireme-storage-{}", ::getpid()); }
+  static std::string volumes() { return containerd_->directory() + "/volumes"; }
 
-  std::shared_ptr<client::RawClient> raw(const std::string& user, std::vector<std::string> groups = {}) {
-    net::Peer peer;
-    peer.certificate = net::CertificateSubject{user, std::move(groups)};
-    return std::make_shared<client::RawClient>(
-        std::shared_ptr<net::Transport>(net::in_process_transport(*server_, std::move(peer))), user);
-  }
   void start_controllers() {
     auto own = raw("system:kube-controller-manager");
     controllers::ControllerContext context{
@@ -114,45 +85,12 @@ class StorageRootTest : public testing::Test {
                                       {}});
     ASSERT_TRUE(scheduler_->start().ok());
   }
-  void start_kubelet() {
-    kubelet::KubeletOptions options;
-    options.node_name = "test-node";
-    options.root_dir = root();
-    options.local_path_dir = volumes();
-    options.pod_logs_dir = containerd_->directory() + "/logs";
-    options.container_logs_dir = "";
-    options.container_runtime_endpoint = containerd_->endpoint();
-    options.node_ip = {"127.0.0.1"};
-    options.cgroup_root = cgroup_root();
-    options.enable_server = false;
-    auto kubelet =
-        kubelet::Kubelet::start(options, {raw("system:node:test-node", {"system:nodes"}), real_clock(), nullptr});
-    ASSERT_TRUE(kubelet.ok()) << kubelet.status().to_string();
-    kubelet_ = std::move(*kubelet);
-  }
-
-  template <typename Condition>
-  static bool eventually(Condition condition, seconds limit = seconds(40)) {
-    auto end = std::chrono::steady_clock::now() + limit;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > end) return false;
-      std::this_thread::sleep_for(milliseconds(10));
-    }
-    return true;
-  }
-
+  /// A pod that runs `script` once, with a volume "data" that is yet to be said.
   static Pod make_pod(const std::string& name, const std::string& script) {
-    Pod pod;
-    pod.metadata.name = name;
-    pod.metadata.namespace_ = "default";
-    pod.spec.termination_grace_period_seconds = 1;
+    Pod pod = NodeSuite::make_pod(name, {"sh", "-c", script});
     pod.spec.restart_policy = "Never";
     pod.spec.automount_service_account_token = false;
-    auto& container = pod.spec.containers.emplace_back();
-    container.name = "main";
-    container.image = "busybox:1";
-    container.command = {"sh", "-c", script};
-    auto& mount = container.volume_mounts.emplace_back();
+    auto& mount = pod.spec.containers[0].volume_mounts.emplace_back();
     mount.name = "data";
     mount.mount_path = "/data";
     pod.spec.volumes.emplace_back().name = "data";
@@ -176,35 +114,10 @@ class StorageRootTest : public testing::Test {
     })) << made.status().to_string();
     return made.ok() ? *made : T();
   }
-  Pod get(const std::string& name) {
-    auto pod = client_->get<Pod>("default", name);
-    return pod.ok() ? *pod : Pod();
-  }
   std::optional<PersistentVolumeClaim> claim(const std::string& name) {
     auto found = client_->get<PersistentVolumeClaim>("default", name);
     if (!found.ok()) return std::nullopt;
     return *found;
-  }
-  bool wait_phase(const std::string& name, std::string_view phase) {
-    const bool reached = eventually([&] { return get(name).status.phase == phase; });
-    if (!reached) {
-      ADD_FAILURE() << name << " is " << api::encode_json(get(name).status);
-      auto events = client_->list<api::corev1::Event, api::corev1::EventList>("default");
-      for (const auto& event : events.ok() ? events->items : std::vector<api::corev1::Event>()) {
-        std::cout << event.involved_object.name << " " << event.reason << ": " << event.message << "\n";
-      }
-    }
-    return reached;
-  }
-  void remove_pod(const std::string& name) {
-    client::DeleteOptions options;
-    options.grace_period_seconds = 1;
-    (void)client_->remove<Pod>("default", name, options);
-  }
-  std::string log_of(const Pod& pod) {
-    auto text = linux::read_file(
-        fmt::format("{}/logs/default_{}_{}/main/0.log", containerd_->directory(), pod.metadata.name, pod.metadata.uid));
-    return text.ok() ? *text : text.status().to_string();
   }
   bool told(std::string_view about, std::string_view reason, std::string_view message) {
     auto events = client_->list<api::corev1::Event, api::corev1::EventList>("default");
@@ -214,12 +127,8 @@ class StorageRootTest : public testing::Test {
     return false;
   }
 
-  std::unique_ptr<test::ContainerdInstance> containerd_;
-  std::unique_ptr<apiserver::ApiServer> server_;
-  std::optional<client::Client> client_;
   std::unique_ptr<controllers::Manager> manager_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
-  std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 
 TEST_F(StorageRootTest, AClaimOutlivesItsPodsAndItsDirectoryGoesWithIt) {
@@ -249,7 +158,7 @@ TEST_F(StorageRootTest, AClaimOutlivesItsPodsAndItsDirectoryGoesWithIt) {
   EXPECT_EQ(info.st_uid, 1000U);
   EXPECT_EQ(info.st_gid, 2000U) << "files belong to the pod's group";
 
-  remove_pod("writer");
+  remove("writer", 1);
   ASSERT_TRUE(eventually([&] { return get("writer").metadata.name.empty(); }));
   EXPECT_TRUE(linux::mounts_under(root() + "/pods").empty());
   EXPECT_TRUE(linux::exists(directory + "/file"));
@@ -272,7 +181,7 @@ TEST_F(StorageRootTest, AClaimOutlivesItsPodsAndItsDirectoryGoesWithIt) {
   ASSERT_TRUE(client_->remove<PersistentVolumeClaim>("default", "data").ok());
   EXPECT_TRUE(claim("data") && claim("data")->metadata.deletion_timestamp);
   EXPECT_TRUE(linux::exists(directory + "/file"));
-  remove_pod("reader");
+  remove("reader", 1);
   ASSERT_TRUE(eventually([&] { return !claim("data"); }));
   ASSERT_TRUE(eventually([&] { return !linux::exists(directory); }));
   ASSERT_TRUE(eventually([&] {
@@ -293,7 +202,7 @@ TEST_F(StorageRootTest, EphemeralVolumesGoWithTheirPods) {
   pod = create(pod);
   ASSERT_TRUE(wait_phase("scratching", "Succeeded")) << log_of(pod);
   ASSERT_EQ(linux::list_dir(volumes()).size(), 1U);
-  remove_pod("scratching");
+  remove("scratching", 1);
   EXPECT_TRUE(eventually([&] { return linux::list_dir(volumes()).empty(); }));
   EXPECT_FALSE(claim("scratching-data"));
 }
