@@ -79,6 +79,8 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
             "networks on whose addresses node ports are served, or \"primary\" (default: all addresses)");
   flags.add("proxy-healthz-bind-address", &options.proxy_healthz_bind_address,
             "address and port of the service proxy's /healthz; empty: off");
+  flags.add("proxy-metrics-bind-address", &options.proxy_metrics_bind_address,
+            "address and port of the service proxy's /metrics, /configz and /proxyMode; empty: off");
   flags.add("container-runtime-endpoint", &options.container_runtime_endpoint,
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
   flags.add("network", &options.network,

@@ -32,6 +32,7 @@ struct ClusterOptions {
   std::string service_cidr = "10.96.0.0/16";    ///< See service_ranges.
   std::vector<std::string> nodeport_addresses;  ///< Networks, or "primary"; empty: all addresses of the node.
   std::string proxy_healthz_bind_address = "0.0.0.0:10256";
+  std::string proxy_metrics_bind_address = "127.0.0.1:10249";
   std::string container_runtime_endpoint;
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";

@@ -285,6 +285,36 @@ TEST_F(ProxyRootTest, Ip6LikeIp4) {
   EXPECT_THAT(nft_list(), HasSubstr("fd00:244:1::3 . fd00:96::10 . 80 . fd00:244:"));
 }
 
+TEST_F(ProxyRootTest, PodsAreToldFromOthersAsTheOptionsSay) {
+  using Local = Options::Local;
+  const auto seen = [&](const Peer& from) {
+    put(make_service("web", {"10.96.0.10"}), {make_slice("web", {{.address = "10.244.1.2", .node = "here"}})});
+    return wires_->connect(&from, "10.96.0.10", 80);
+  };
+  options_.cluster_cidrs.clear();
+  begin();
+  EXPECT_EQ(seen(wires_->client()), "a 192.0.2.2");  // nobody is masqueraded
+  options_.local = Local::kNodeRanges;
+  begin();
+  for (Planner& planner : planners_) {
+    planner.set_node({.name = "here", .pod_ranges = {*parse_prefix("10.244.1.0/24")}});
+    ASSERT_TRUE(applier_->replace(planner).ok());
+  }
+  EXPECT_EQ(seen(*pod_b_), "a 10.244.1.3");
+  EXPECT_EQ(seen(*remote_), "a 10.244.1.1");
+  EXPECT_EQ(seen(wires_->client()), "a 10.244.1.1");
+  options_.local = Local::kInterface;
+  options_.local_interface = "br1";
+  begin();
+  EXPECT_EQ(seen(*pod_b_), "a 10.244.1.3");
+  EXPECT_EQ(seen(wires_->client()), "a 10.244.1.1");
+  options_.local = Local::kInterfacePrefix;
+  options_.local_interface = "br";
+  begin();
+  EXPECT_EQ(seen(*pod_b_), "a 10.244.1.3");
+  EXPECT_EQ(seen(wires_->client()), "a 10.244.1.1");
+}
+
 TEST_F(ProxyRootTest, ATableIsTakenOverAsItStands) {
   put(make_service("web", {"10.96.0.10"}), {make_slice("web", all())});
   put(make_service("old", {"10.96.0.11"}), {make_slice("old", all())});
