@@ -12,7 +12,6 @@
 #include "cmd/node_network.h"
 #include "controllers/servicelb/balancer_addresses.h"
 #include "linux/own_addresses.h"
-#include "linux/route.h"
 
 namespace trireme::cmd {
 namespace {
@@ -139,8 +138,7 @@ Status complete(ClusterOptions& options) {
   if (options.node_name.empty()) options.node_name = host_name();
   if (options.node_ip.empty()) {
     options.follow_addresses = true;
-    options.node_ip =
-        options.many_machines ? fmt::format("{}", fmt::join(linux::own_addresses(), ",")) : linux::primary_address();
+    options.node_ip = fmt::format("{}", fmt::join(linux::own_addresses(), ","));
   }
   TRY(check_addresses(options.node_addresses()));
   if (options.advertise_address.empty()) options.advertise_address = options.node_addresses().front();

@@ -50,7 +50,7 @@ struct ClusterOptions {
   Duration cluster_signing_duration = std::chrono::hours(8760);
   /// Other machines may join: the kubelet listens on all addresses, not on the node's alone.
   bool many_machines = false;
-  /// The node's address was not given: it follows the machine's.
+  /// The node's address was not given: it follows the machine's, and the kubelet listens on all addresses.
   bool follow_addresses = false;
   std::string ready_file;
   int verbosity = 0;

@@ -191,13 +191,12 @@ class JoinedNode {
   }
 
   Status follow_addresses() {
-    TRY_ASSIGN(watcher_, AddressWatcher::start(
-                             {options_.node.node_addresses(), /*both_families=*/true, options_.node.cluster_cidr},
-                             [this](const std::vector<std::string>& addresses) -> Status {
-                               node_.set_addresses(addresses);
-                               certificates_->set_addresses(addresses);
-                               return {};
-                             }));
+    TRY_ASSIGN(watcher_, AddressWatcher::start({options_.node.node_addresses(), options_.node.cluster_cidr},
+                                               [this](const std::vector<std::string>& addresses) -> Status {
+                                                 node_.set_addresses(addresses);
+                                                 certificates_->set_addresses(addresses);
+                                                 return {};
+                                               }));
     return {};
   }
 

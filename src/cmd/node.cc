@@ -96,7 +96,8 @@ Status Node::start(const NodeIdentity& identity) {
   kubelet.node_lease_duration_seconds = options_.node_lease_duration_seconds;
   kubelet.cgroup_root = options_.cgroup_root();
   kubelet.address = kubelet.node_ip.front();
-  if (options_.many_machines) kubelet.address = linux::has_ipv6() ? "::" : "0.0.0.0";
+  // Where the node's address may change, or get a second one, a server on the first would be left behind.
+  if (options_.many_machines || options_.follow_addresses) kubelet.address = linux::has_ipv6() ? "::" : "0.0.0.0";
   kubelet.port = static_cast<uint16_t>(options_.kubelet_port);
   kubelet.tls_cert_file = identity.serving_certificate_file;
   kubelet.tls_private_key_file = identity.serving_key_file;
