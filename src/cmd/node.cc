@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
 #include "linux/bridge_filter.h"
+#include "linux/file.h"
 #include "linux/own_addresses.h"
 #include "overlay/overlay.h"
 #include "proxy/proxy.h"
@@ -37,7 +39,26 @@ bool is_ready(const api::corev1::Node& node) {
   return false;
 }
 
+std::string networks_file(const ClusterOptions& options) { return options.network_folder() + "/networks"; }
+
+Status remember_networks(const ClusterOptions& options, const std::vector<std::string>& networks) {
+  const std::vector<std::string> before = remembered_networks(options);
+  std::vector<std::string> all = before;
+  for (const std::string& network : networks) {
+    if (std::ranges::find(all, network) == all.end()) all.push_back(network);
+  }
+  if (all == before) return {};
+  TRY(linux::make_dirs(options.network_folder()));
+  return linux::replace_file(networks_file(options), fmt::format("{}\n", fmt::join(all, "\n")), 0644);
+}
+
 }  // namespace
+
+std::vector<std::string> remembered_networks(const ClusterOptions& options) {
+  const std::string text = linux::read_file(networks_file(options)).value_or("");
+  const auto lines = split_list(text, '\n');
+  return {lines.begin(), lines.end()};
+}
 
 Node::Node(const ClusterOptions& options, std::shared_ptr<Clock> clock) : options_(options), clock_(std::move(clock)) {}
 
@@ -48,7 +69,9 @@ Status Node::prepare_network() {
     log::error("Network policies do not hold, and services do not work, between pods of this machine",
                {{"error", status}});
   }
-  return set_up_node_network(node_network_options(options_));
+  const NodeNetworkOptions network = node_network_options(options_);
+  TRY(remember_networks(options_, network.networks));
+  return set_up_node_network(network);
 }
 
 Status Node::prepare_runtime() {

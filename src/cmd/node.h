@@ -86,6 +86,9 @@ class Node {
   std::unique_ptr<kubelet::Kubelet> kubelet_;
 };
 
+/// The ranges of addresses that this machine's network was ever set up for, in this data folder: what `reset` undoes.
+std::vector<std::string> remembered_networks(const ClusterOptions& options);
+
 /// Stops and removes every pod sandbox that the runtime has.
 Status remove_all_pods(const std::string& endpoint);
 

@@ -119,7 +119,7 @@ class RunningProxy final : public Proxy {
     if (Status status = linux::enable_bridge_filter(); !status.ok()) {
       log::warning("Services do not work between pods of this machine that share a bridge", {{"error", status}});
     }
-    TRY(add_service_routes(options_.rules.service_cidrs));
+    TRY(route_services());
     TRY(serve());
     watch();
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -152,6 +152,21 @@ class RunningProxy final : public Proxy {
       return started.status();
     } else {
       log::warning("The service proxy could not open a port", {{"port", where.port}, {"error", started.status()}});
+    }
+    return {};
+  }
+
+  /// A kernel that refuses IPv6 on a device (net.ipv6.conf.default.disable_ipv6) keeps the rest from nothing.
+  Status route_services() const {
+    std::array<std::vector<Prefix>, 2> by_family;
+    for (const Prefix& prefix : options_.rules.service_cidrs) {
+      by_family[is_ip6(prefix.address) ? 1 : 0].push_back(prefix);
+    }
+    TRY(add_service_routes(by_family[0]));
+    if (!options_.ip6 || !kernel_has_ip6()) return {};
+    if (Status status = add_service_routes(by_family[1]); !status.ok()) {
+      log::warning("Processes of this machine reach IPv6 services only where it has a route to them",
+                   {{"error", status}});
     }
     return {};
   }

@@ -9,6 +9,7 @@
 
 #include "linux/process.h"
 #include "proxy/applier.h"
+#include "proxy/service_route.h"
 #include "proxy/testing/objects.h"
 #include "support/wires.h"
 
@@ -283,6 +284,21 @@ TEST_F(ProxyRootTest, Ip6LikeIp4) {
                            "TCP", "six")});
   EXPECT_EQ(many(pod_b_, "fd00:96::10", 80).size(), 1U);
   EXPECT_THAT(nft_list(), HasSubstr("fd00:244:1::3 . fd00:96::10 . 80 . fd00:244:"));
+}
+
+TEST_F(ProxyRootTest, TheNodesOwnProcessesNeedNoOtherRoute) {
+  put(make_service("web", {"10.96.0.10", "fd00:96::10"}),
+      {make_slice("web", {{.address = "10.244.1.2", .node = "here"}}),
+       make_slice("web", {{.address = "fd00:244:1::2", .node = "here"}}, 8080, "TCP", "six")});
+  const std::vector<Prefix> ranges = {*parse_prefix("10.96.0.0/16"), *parse_prefix("fd00:96::/112")};
+  EXPECT_EQ(wires_->connect(nullptr, "fd00:96::10", 80), "Network is unreachable");
+  for (int times = 0; times < 2; ++times) ASSERT_TRUE(add_service_routes(ranges).ok());
+  EXPECT_EQ(wires_->connect(nullptr, "10.96.0.10", 80), "a 10.244.1.1");
+  EXPECT_THAT(wires_->connect(nullptr, "fd00:96::10", 80), HasSubstr("a fd00:244:1::1"));
+  ASSERT_TRUE(remove_service_routes().ok());
+  EXPECT_FALSE(linux::run_program({"ip", "link", "show", "trireme-svc"}).ok());
+  EXPECT_THAT(linux::run_program({"ip", "route", "show", "proto", "117"}).value_or("?"), "");
+  ASSERT_TRUE(remove_service_routes().ok());
 }
 
 TEST_F(ProxyRootTest, PodsAreToldFromOthersAsTheOptionsSay) {
