@@ -199,7 +199,7 @@ class NftApplier final : public Applier {
     std::array<std::unordered_map<std::string, std::string>, kSets> there;
     for (size_t i = 0; i < kSets; ++i) {
       auto set = static_cast<SetId>(i);
-      if (set == SetId::kAffinity) continue;
+      if (set_of(set, ip6).dynamic) continue;
       TRY_ASSIGN(auto elements, socket_.elements(table, set_of(set, ip6).name));
       there[i].reserve(elements.size());
       for (const nft::Element& element : elements) {

@@ -227,6 +227,33 @@ TEST_F(ProxyRootTest, AffinityKeepsAClientWithItsEndpointUntilItGoes) {
   EXPECT_NE(second, first);
 }
 
+TEST_F(ProxyRootTest, AffinityOverTcpSaysNothingOfUdp) {
+  // With eight services and three endpoints, all pairs alike would be chance of one in 6,561.
+  int different = 0;
+  UdpClient udp(*pod_b_);
+  for (int i = 0; i < 8; ++i) {
+    const std::string name = "web" + std::to_string(i);
+    const std::string address = "10.96.0.2" + std::to_string(i);
+    auto service = make_service(name, {address});
+    service->spec.session_affinity = "ClientIP";
+    service->spec.ports.push_back(service->spec.ports[0]);
+    service->spec.ports[1].name = "u";
+    service->spec.ports[1].protocol = "UDP";
+    auto slice = make_slice(name, all());
+    slice->ports.push_back(slice->ports[0]);
+    slice->ports[1].name = "u";
+    slice->ports[1].protocol = "UDP";
+    put(service, {slice});
+    const std::string first = wires_->connect(pod_b_, address, 80);
+    const std::string second = udp.ask(address, 80);
+    EXPECT_THAT(second, HasSubstr("10.244.1."));
+    if (first != second) ++different;
+    EXPECT_EQ(wires_->connect(pod_b_, address, 80), first);
+    EXPECT_EQ(udp.ask(address, 80), second);
+  }
+  EXPECT_GT(different, 0);
+}
+
 TEST_F(ProxyRootTest, AffinityEndsAfterItsTimeout) {
   auto service = make_service("web", {"10.96.0.10"});
   service->spec.session_affinity = "ClientIP";

@@ -39,7 +39,9 @@ enum class SetId : uint8_t {
   kFirewalled,         ///< address . protocol . port with source ranges
   kSourceRanges,       ///< address . protocol . port . source
   kNodePortAddresses,  ///< address; only with --nodeport-addresses
-  kAffinity,           ///< source . address . port . endpoint . port, filled by the rules
+  kAffinityTcp,        ///< source . address . port . endpoint . port, filled by the rules
+  kAffinityUdp,
+  kAffinitySctp,
   kCount,
 };
 constexpr size_t kSets = static_cast<size_t>(SetId::kCount);

@@ -69,12 +69,17 @@ std::array<nft::Set, kSets> make_sets(bool ip6) {
   sets[static_cast<size_t>(SetId::kSourceRanges)].interval = true;
   set(SetId::kNodePortAddresses, "nodeport-addresses", {address}, {}, "addresses that node ports are served on");
   sets[static_cast<size_t>(SetId::kNodePortAddresses)].interval = true;
-  set(SetId::kAffinity, "affinity", {address, address, Type::kInetService, address, Type::kInetService}, {},
-      "clients and the endpoints they stay with");
-  nft::Set& affinity = sets[static_cast<size_t>(SetId::kAffinity)];
-  affinity.dynamic = true;
-  affinity.timeouts = true;
-  affinity.size = kAffinitySize;
+  const std::pair<SetId, const char*> affinities[] = {{SetId::kAffinityTcp, "affinity-tcp"},
+                                                      {SetId::kAffinityUdp, "affinity-udp"},
+                                                      {SetId::kAffinitySctp, "affinity-sctp"}};
+  for (const auto& [id, name] : affinities) {
+    set(id, name, {address, address, Type::kInetService, address, Type::kInetService}, {},
+        "clients and the endpoints they stay with");
+    nft::Set& affinity = sets[static_cast<size_t>(id)];
+    affinity.dynamic = true;
+    affinity.timeouts = true;
+    affinity.size = kAffinitySize;
+  }
   return sets;
 }
 
