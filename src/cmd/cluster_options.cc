@@ -113,6 +113,8 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
   flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
   flags.add("load-balancer-ip-range", &controllers::load_balancer_ip_ranges(),
             "addresses that services of type LoadBalancer get: CIDR or FIRST-LAST (default: the nodes' own)");
+  flags.add("load-balancer-announce", &controllers::load_balancer_announcement(),
+            "how packets for addresses of that range come to a node: layer2 (one node answers for each) or none");
   flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods; with a comma an IPv4 and an IPv6 range");
   flags.add("allocate-node-cidrs", &options.allocate_node_cidrs, "give every node a range of pod addresses");
   flags.add("node-cidr-mask-size", &options.node_cidr_mask_size, "size of a node's range of IPv4 addresses");

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "client/client.h"
+#include "client/event_recorder.h"
 #include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
@@ -24,6 +25,7 @@
 #include "linux/file.h"
 #include "linux/own_addresses.h"
 #include "overlay/overlay.h"
+#include "proxy/announcer.h"
 #include "proxy/proxy.h"
 
 namespace trireme::cmd {
@@ -134,6 +136,8 @@ Status Node::start(const NodeIdentity& identity) {
   TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
   TRY_ASSIGN(overlay_, start_node_overlay(options_, client_, *informers_, clock_));
   TRY_ASSIGN(proxy_, start_node_proxy(options_, *informers_, clock_));
+  events_ = std::make_shared<client::EventBroadcaster>(client::Client(client_), clock_);
+  TRY_ASSIGN(announcer_, proxy::Announcer::start(options_.node_name, {*informers_, clock_, events_}));
   informers_->start();
   TRY_ASSIGN(kubelet_,
              kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr, policy_hooks(*policies_)}));
@@ -175,6 +179,7 @@ Status Node::wait_ready(Duration timeout) {
 
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
+  announcer_.reset();
   proxy_.reset();
   overlay_.reset();
   policies_.reset();

@@ -20,6 +20,7 @@
 #include "linux/own_addresses.h"
 #include "net/server.h"
 #include "proxy/health.h"
+#include "proxy/layer2.h"
 #include "proxy/metrics.h"
 #include "proxy/service_route.h"
 
@@ -548,6 +549,7 @@ Result<std::unique_ptr<Proxy>> Proxy::start(ProxyOptions options, ProxyDependenc
 
 Status remove_proxy_rules() {
   TRY(remove_tables());
+  TRY(remove_layer2());
   return remove_service_routes();
 }
 

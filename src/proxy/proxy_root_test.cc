@@ -9,6 +9,7 @@
 
 #include "linux/process.h"
 #include "proxy/applier.h"
+#include "proxy/layer2.h"
 #include "proxy/service_route.h"
 #include "proxy/testing/objects.h"
 #include "support/wires.h"
@@ -325,6 +326,43 @@ TEST_F(ProxyRootTest, TheNodesOwnProcessesNeedNoOtherRoute) {
   ASSERT_TRUE(remove_service_routes().ok());
   EXPECT_FALSE(linux::run_program({"ip", "link", "show", "trireme-svc"}).ok());
   EXPECT_THAT(linux::run_program({"ip", "route", "show", "proto", "117"}).value_or("?"), "");
+  ASSERT_TRUE(remove_service_routes().ok());
+}
+
+TEST_F(ProxyRootTest, AddressesOfBalancersAreAnsweredForOnTheLink) {
+  auto service = make_service("lb", {"10.96.0.12", "fd00:96::12"});
+  set_load_balancer(*service, "192.0.2.100", 30080);
+  set_load_balancer(*service, "2001:db8:2::100", 30080);
+  put(service, {make_slice("lb", {{.address = "10.244.1.2", .node = "here"}}),
+                make_slice("lb", {{.address = "fd00:244:1::2", .node = "here"}}, 8080, "TCP", "six")});
+  const std::set<IpAddress> all = {*IpAddress::parse("192.0.2.100"), *IpAddress::parse("2001:db8:2::100")};
+  auto layer2 = Layer2::open();
+  ASSERT_TRUE(layer2.ok());
+  std::vector<IpAddress> fresh;
+  // Another node's turn: reached from here, and nobody else is answered.
+  ASSERT_TRUE(layer2->apply(all, {}, fresh).ok());
+  EXPECT_TRUE(fresh.empty());
+  EXPECT_EQ(wires_->connect(nullptr, "192.0.2.100", 80), "a 10.244.1.1");
+  EXPECT_EQ(wires_->connect(nullptr, "2001:db8:2::100", 80), "a fd00:244:1::1");
+  EXPECT_THAT(from_client("192.0.2.100", 80), Not(HasSubstr("a 10")));
+
+  ASSERT_TRUE(layer2->apply(all, all, fresh).ok());
+  EXPECT_THAT(fresh, ::testing::UnorderedElementsAreArray(all));
+  EXPECT_TRUE(layer2->tell(fresh).ok());
+  EXPECT_EQ(from_client("192.0.2.100", 80), "a 10.244.1.1");
+  EXPECT_EQ(from_client("2001:db8:2::100", 80), "a fd00:244:1::1");
+  EXPECT_EQ(from_client("192.0.2.100", 81), "timeout");
+  fresh.clear();
+  ASSERT_TRUE(layer2->apply(all, all, fresh).ok());
+  EXPECT_TRUE(fresh.empty());
+
+  ASSERT_TRUE(layer2->apply({}, {}, fresh).ok());
+  EXPECT_EQ(linux::run_program({"ip", "neigh", "show", "proxy"}).value_or("?"), "");
+  EXPECT_EQ(linux::run_program({"ip", "-6", "route", "show", "proto", "117"}).value_or("?"), "");
+  // What an earlier run has left goes without its memory.
+  ASSERT_TRUE(layer2->apply(all, all, fresh).ok());
+  ASSERT_TRUE(remove_layer2().ok());
+  EXPECT_EQ(linux::run_program({"ip", "neigh", "show", "proxy"}).value_or("?"), "");
   ASSERT_TRUE(remove_service_routes().ok());
 }
 
