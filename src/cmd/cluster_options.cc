@@ -95,6 +95,9 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
   flags.add("dns-upstream", &options.dns_upstreams, "ask these DNS servers instead of --resolv-conf's");
   flags.add("dns-stub-domain", &options.dns_stub_domains,
             "DOMAIN=ADDRESS[,ADDRESS]: ask these DNS servers for names of DOMAIN; may be repeated");
+  flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
+  flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
+  flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");
   flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
   flags.add("ready-file", &options.ready_file, "create this file when everything is ready");
   flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
@@ -127,9 +130,6 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
             "silence after which a node counts as not ready");
   flags.add("cluster-signing-duration", &options.cluster_signing_duration,
             "longest validity of certificates that are signed on request, such as nodes'");
-  flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
-  flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
-  flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");
   return flags;
 }
 

@@ -17,6 +17,7 @@
 #include "cmd/instance_lock.h"
 #include "cmd/node.h"
 #include "cmd/node_dns.h"
+#include "cmd/node_ingress.h"
 #include "cmd/node_overlay.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
@@ -109,14 +110,7 @@ class Cluster {
 
  private:
   Status start_ingress() {
-    ingress::IngressOptions ingress;
-    ingress.folder = options_.ingress_folder();
-    ingress.http_port = options_.ingress_http_port;
-    ingress.https_port = options_.ingress_https_port;
-    ingress.published = options_.node_addresses();
-    auto own =
-        std::make_shared<client::RawClient>(control_plane_->transport("system:trireme-ingress", {}), "trireme-ingress");
-    TRY_ASSIGN(ingress_, ingress::IngressController::start(std::move(ingress), {own, clock_}));
+    TRY_ASSIGN(ingress_, start_node_ingress(options_, control_plane_->transport("system:trireme-ingress", {}), clock_));
     return {};
   }
 
