@@ -12,6 +12,7 @@
 #include "proxy/layer2.h"
 #include "proxy/service_route.h"
 #include "proxy/testing/objects.h"
+#include "support/sctp.h"
 #include "support/wires.h"
 
 namespace trireme::proxy {
@@ -312,6 +313,44 @@ TEST_F(ProxyRootTest, Ip6LikeIp4) {
                            "TCP", "six")});
   EXPECT_EQ(many(pod_b_, "fd00:96::10", 80).size(), 1U);
   EXPECT_THAT(nft_list(), HasSubstr("fd00:244:1::3 . fd00:96::10 . 80 . fd00:244:"));
+}
+
+TEST_F(ProxyRootTest, SctpIsTranslatedBothWays) {
+  for (const bool ip6 : {false, true}) {
+    const std::string front = ip6 ? "fd00:96::10" : "10.96.0.10";
+    const std::string pods = ip6 ? "fd00:244:" : "10.244.";
+    const std::string local = pods + (ip6 ? "1::2" : "1.2");
+    const std::string remote = pods + (ip6 ? "2::2" : "2.2");
+    std::optional<test::SctpEnd> client, first, second;
+    pod_b_->in([&] { client.emplace(ip6); });
+    pod_a_->in([&] { first.emplace(ip6); });
+    remote_->in([&] { second.emplace(ip6); });
+    auto service = make_service("diameter", {front}, 3868, "SCTP");
+    put(service, {make_slice("diameter", {{.address = local, .node = "here"}}, 8080, "SCTP")});
+    ASSERT_TRUE(client->send(front, 40000, 3868));
+    auto asked = first->receive();
+    ASSERT_TRUE(asked) << front;
+    EXPECT_EQ(asked->from, pods + (ip6 ? "1::3" : "1.3"));
+    EXPECT_EQ(asked->destination_port, 8080);
+    EXPECT_EQ(asked->type, test::SctpEnd::kInit);
+    ASSERT_TRUE(first->send(asked->from, 8080, asked->source_port, &*asked));
+    auto answer = client->receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->from, front);
+    EXPECT_EQ(answer->source_port, 3868);
+    EXPECT_EQ(answer->type, test::SctpEnd::kInitAck);
+
+    // Its endpoint goes: the next association from the same port reaches the new one.
+    put(service, {make_slice("diameter", {{.address = remote}}, 8080, "SCTP")});
+    ASSERT_TRUE(client->send(front, 40000, 3868));
+    asked = second->receive();
+    ASSERT_TRUE(asked);
+    EXPECT_EQ(asked->destination_port, 8080);
+    EXPECT_FALSE(first->receive());
+    // Another port of the address is nobody's.
+    ASSERT_TRUE(client->send(front, 40001, 3869));
+    EXPECT_FALSE(second->receive());
+  }
 }
 
 TEST_F(ProxyRootTest, TheNodesOwnProcessesNeedNoOtherRoute) {
