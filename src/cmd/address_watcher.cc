@@ -19,7 +19,6 @@
 #include "cmd/cluster_options.h"
 #include "linux/file.h"
 #include "linux/own_addresses.h"
-#include "linux/route.h"
 
 namespace trireme::cmd {
 namespace {
@@ -69,11 +68,6 @@ class KernelWatcher final : public AddressWatcher {
     }
   }
 
-  std::vector<std::string> look() const {
-    if (options_.both_families) return linux::own_addresses();
-    return {linux::primary_address()};
-  }
-
   bool usable(const std::vector<std::string>& addresses) const {
     return !addresses.empty() && addresses.front() != "127.0.0.1" &&
            !in_networks(options_.cluster_cidr, addresses.front());
@@ -87,7 +81,7 @@ class KernelWatcher final : public AddressWatcher {
       pollfd stop{wake_, POLLIN, 0};
       if (::poll(&stop, 1, kSettleMilliseconds) > 0) return;
       drain();
-      const std::vector<std::string> now = look();
+      const std::vector<std::string> now = linux::own_addresses();
       if (now == present_ || !usable(now)) continue;
       log::info("This machine's addresses have changed",
                 {{"before", present_.front()}, {"now", now.front()}, {"count", now.size()}});

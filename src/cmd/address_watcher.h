@@ -13,7 +13,6 @@ namespace trireme::cmd {
 
 struct AddressWatcherOptions {
   std::vector<std::string> present;  ///< What the caller knows.
-  bool both_families = false;        ///< Follow the IPv6 address, too.
   std::string cluster_cidr;          ///< Addresses of pods and of their bridges are no machine's.
 };
 

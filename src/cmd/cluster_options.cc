@@ -12,7 +12,6 @@
 #include "cmd/node_network.h"
 #include "controllers/servicelb/balancer_addresses.h"
 #include "linux/own_addresses.h"
-#include "linux/route.h"
 
 namespace trireme::cmd {
 namespace {
@@ -79,6 +78,8 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
             "networks on whose addresses node ports are served, or \"primary\" (default: all addresses)");
   flags.add("proxy-healthz-bind-address", &options.proxy_healthz_bind_address,
             "address and port of the service proxy's /healthz; empty: off");
+  flags.add("proxy-metrics-bind-address", &options.proxy_metrics_bind_address,
+            "address and port of the service proxy's /metrics, /configz and /proxyMode; empty: off");
   flags.add("container-runtime-endpoint", &options.container_runtime_endpoint,
             "use a running containerd (unix:///run/containerd/containerd.sock) instead of starting one");
   flags.add("network", &options.network,
@@ -99,6 +100,9 @@ FlagSet node_flags(std::string usage, ClusterOptions& options) {
   flags.add("dns-upstream", &options.dns_upstreams, "ask these DNS servers instead of --resolv-conf's");
   flags.add("dns-stub-domain", &options.dns_stub_domains,
             "DOMAIN=ADDRESS[,ADDRESS]: ask these DNS servers for names of DOMAIN; may be repeated");
+  flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
+  flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
+  flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");
   flags.add("stop-pods", &options.stop_pods, "on Ctrl-C also stop and remove the containers");
   flags.add("ready-file", &options.ready_file, "create this file when everything is ready");
   flags.add("v", &options.verbosity, "verbosity of the log; 2 and more show debugging lines");
@@ -117,6 +121,8 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
   flags.add("controllers", &options.controllers, "controllers to run: * for all, name, -name; empty for none");
   flags.add("load-balancer-ip-range", &controllers::load_balancer_ip_ranges(),
             "addresses that services of type LoadBalancer get: CIDR or FIRST-LAST (default: the nodes' own)");
+  flags.add("load-balancer-announce", &controllers::load_balancer_announcement(),
+            "how packets for addresses of that range come to a node: layer2 (one node answers for each) or none");
   flags.add("cluster-cidr", &options.cluster_cidr, "addresses of pods; with a comma an IPv4 and an IPv6 range");
   flags.add("allocate-node-cidrs", &options.allocate_node_cidrs, "give every node a range of pod addresses");
   flags.add("node-cidr-mask-size", &options.node_cidr_mask_size, "size of a node's range of IPv4 addresses");
@@ -136,9 +142,6 @@ FlagSet cluster_flags(std::string usage, ClusterOptions& options) {
             "longest validity of certificates that are signed on request, such as nodes'");
   flags.add("legacy-service-account-token-clean-up-period", &options.legacy_service_account_token_clean_up_period,
             "time after which a generated token that is not used is marked as invalid, and then again is deleted");
-  flags.add("ingress", &options.ingress, "serve Ingresses on this node, with nginx");
-  flags.add("ingress-http-port", &options.ingress_http_port, "port of the ingress for HTTP");
-  flags.add("ingress-https-port", &options.ingress_https_port, "port of the ingress for HTTPS");
   return flags;
 }
 
@@ -149,8 +152,7 @@ Status complete(ClusterOptions& options) {
   if (options.node_name.empty()) options.node_name = host_name();
   if (options.node_ip.empty()) {
     options.follow_addresses = true;
-    options.node_ip =
-        options.many_machines ? fmt::format("{}", fmt::join(linux::own_addresses(), ",")) : linux::primary_address();
+    options.node_ip = fmt::format("{}", fmt::join(linux::own_addresses(), ","));
   }
   TRY(check_addresses(options.node_addresses()));
   if (options.advertise_address.empty()) options.advertise_address = options.node_addresses().front();

@@ -34,6 +34,7 @@ struct ClusterOptions {
   std::string service_cidr = "10.96.0.0/16";    ///< See service_ranges.
   std::vector<std::string> nodeport_addresses;  ///< Networks, or "primary"; empty: all addresses of the node.
   std::string proxy_healthz_bind_address = "0.0.0.0:10256";
+  std::string proxy_metrics_bind_address = "127.0.0.1:10249";
   std::string container_runtime_endpoint;
   std::vector<std::string> registry_mirrors;  ///< "docker.io=http://127.0.0.1:5000"
   std::string sandbox_image = "registry.k8s.io/pause:3.10";
@@ -55,7 +56,7 @@ struct ClusterOptions {
   Duration legacy_service_account_token_clean_up_period = std::chrono::hours(8760);
   /// Other machines may join: the kubelet listens on all addresses, not on the node's alone.
   bool many_machines = false;
-  /// The node's address was not given: it follows the machine's.
+  /// The node's address was not given: it follows the machine's, and the kubelet listens on all addresses.
   bool follow_addresses = false;
   std::string ready_file;
   int verbosity = 0;

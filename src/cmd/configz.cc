@@ -90,6 +90,35 @@ std::string controllers_configz(const controllers::ControllerOptions& options, c
   return api::to_json(document);
 }
 
+std::string proxy_configz(const proxy::Configuration& configuration) {
+  Value document = Value::object();
+  Value& out = document["kubeproxy.config.k8s.io"];
+  out["HostnameOverride"] = configuration.hostname_override;
+  out["BindAddress"] = configuration.bind_address;
+  out["BindAddressHardFail"] = configuration.bind_address_hard_fail;
+  out["HealthzBindAddress"] = configuration.healthz_bind_address;
+  out["MetricsBindAddress"] = configuration.metrics_bind_address;
+  out["Mode"] = "nftables";
+  out["NFTables"]["MasqueradeAll"] = configuration.masquerade_all;
+  out["NFTables"]["SyncPeriod"] = text(configuration.sync_period);
+  out["NFTables"]["MinSyncPeriod"] = text(configuration.min_sync_period);
+  out["ClusterCIDR"] = configuration.cluster_cidr;
+  out["DetectLocalMode"] = configuration.detect_local_mode.empty() ? "ClusterCIDR" : configuration.detect_local_mode;
+  out["DetectLocal"]["BridgeInterface"] = configuration.bridge_interface;
+  out["DetectLocal"]["InterfaceNamePrefix"] = configuration.interface_name_prefix;
+  out["NodePortAddresses"] = texts(configuration.nodeport_addresses);
+  out["OOMScoreAdj"] = configuration.oom_score_adj;
+  Value& conntrack = out["Conntrack"];
+  conntrack["MaxPerCore"] = configuration.conntrack.max_per_core;
+  conntrack["Min"] = configuration.conntrack.min;
+  conntrack["TCPEstablishedTimeout"] = text(configuration.conntrack.tcp_established_timeout);
+  conntrack["TCPCloseWaitTimeout"] = text(configuration.conntrack.tcp_close_wait_timeout);
+  conntrack["TCPBeLiberal"] = configuration.conntrack.tcp_be_liberal;
+  conntrack["UDPTimeout"] = text(configuration.conntrack.udp_timeout);
+  conntrack["UDPStreamTimeout"] = text(configuration.conntrack.udp_stream_timeout);
+  return api::to_json(document);
+}
+
 std::string scheduler_configz(const scheduler::Configuration& configuration, const Leadership& leadership) {
   Value document = Value::object();
   Value& out = document["componentconfig"];

@@ -15,8 +15,10 @@
 #include "cmd/instance_lock.h"
 #include "cmd/membership.h"
 #include "cmd/node.h"
+#include "cmd/node_ingress.h"
 #include "cmd/progress.h"
 #include "cmd/stop_signals.h"
+#include "ingress/ingress_controller.h"
 #include "join/bootstrap_token.h"
 #include "join/cluster_info.h"
 #include "join/discovery.h"
@@ -87,11 +89,13 @@ class JoinedNode {
                    {{"look", "kubectl get csr"}});
       return {};
     }));
+    if (options_.node.ingress) TRY(step("ingress", [&] { return start_ingress(); }));
     return options_.node.follow_addresses ? follow_addresses() : Status();
   }
 
   void stop() {
     watcher_.reset();
+    ingress_.reset();
     if (certificates_) certificates_->stop();
     node_.stop(options_.node.stop_pods);
   }
@@ -200,14 +204,23 @@ class JoinedNode {
     return node_.start(identity);
   }
 
+  /// As the node itself: an administrator says which nodes may read the certificates that Ingresses name.
+  Status start_ingress() {
+    if (const std::string grant = missing_ingress_grant(options_.node, certificates_->transport()); !grant.empty()) {
+      fmt::print("This node serves Ingresses as soon as an administrator lets it:\n\n  {}\n\n", grant);
+    }
+    TRY_ASSIGN(ingress_, start_node_ingress(options_.node, certificates_->transport(), clock_));
+    return {};
+  }
+
   Status follow_addresses() {
-    TRY_ASSIGN(watcher_, AddressWatcher::start(
-                             {options_.node.node_addresses(), /*both_families=*/true, options_.node.cluster_cidr},
-                             [this](const std::vector<std::string>& addresses) -> Status {
-                               node_.set_addresses(addresses);
-                               certificates_->set_addresses(addresses);
-                               return {};
-                             }));
+    TRY_ASSIGN(watcher_, AddressWatcher::start({options_.node.node_addresses(), options_.node.cluster_cidr},
+                                               [this](const std::vector<std::string>& addresses) -> Status {
+                                                 node_.set_addresses(addresses);
+                                                 certificates_->set_addresses(addresses);
+                                                 if (ingress_) ingress_->set_published(addresses);
+                                                 return {};
+                                               }));
     return {};
   }
 
@@ -217,6 +230,7 @@ class JoinedNode {
   Membership membership_;
   std::unique_ptr<join::NodeCertificates> certificates_;
   Node node_;
+  std::unique_ptr<ingress::IngressController> ingress_;
   std::unique_ptr<AddressWatcher> watcher_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "client/client.h"
+#include "client/event_recorder.h"
 #include "client/informer_factory.h"
 #include "cmd/cluster_options.h"
 #include "cmd/control_plane.h"
@@ -20,8 +22,10 @@
 #include "kubelet/cri/runtime.h"
 #include "kubelet/kubelet.h"
 #include "linux/bridge_filter.h"
+#include "linux/file.h"
 #include "linux/own_addresses.h"
 #include "overlay/overlay.h"
+#include "proxy/announcer.h"
 #include "proxy/proxy.h"
 
 namespace trireme::cmd {
@@ -45,19 +49,39 @@ bool lacks_only_a_network_plugin(const std::string& message) {
          message.find(", container runtime") == std::string::npos;
 }
 
+std::string networks_file(const ClusterOptions& options) { return options.network_folder() + "/networks"; }
+
+Status remember_networks(const ClusterOptions& options, const std::vector<std::string>& networks) {
+  const std::vector<std::string> before = remembered_networks(options);
+  std::vector<std::string> all = before;
+  for (const std::string& network : networks) {
+    if (std::ranges::find(all, network) == all.end()) all.push_back(network);
+  }
+  if (all == before) return {};
+  TRY(linux::make_dirs(options.network_folder()));
+  return linux::replace_file(networks_file(options), fmt::format("{}\n", fmt::join(all, "\n")), 0644);
+}
+
 }  // namespace
+
+std::vector<std::string> remembered_networks(const ClusterOptions& options) {
+  const std::string text = linux::read_file(networks_file(options)).value_or("");
+  const auto lines = split_list(text, '\n');
+  return {lines.begin(), lines.end()};
+}
 
 Node::Node(const ClusterOptions& options, std::shared_ptr<Clock> clock) : options_(options), clock_(std::move(clock)) {}
 
 Node::~Node() = default;
 
 Status Node::prepare_network() {
-  TRY(set_up_node_network(node_network_options(options_)));
+  const NodeNetworkOptions network = node_network_options(options_);
+  TRY(remember_networks(options_, network.networks));
+  TRY(set_up_node_network(network));
   if (Status status = linux::enable_bridge_filter(); !status.ok()) {
     log::error("Network policies do not hold, and services do not work, between pods of this machine",
                {{"error", status}});
   }
-  return {};
 }
 
 Status Node::prepare_runtime(const std::string& cni_config_folder) {
@@ -105,7 +129,8 @@ Status Node::start(const NodeIdentity& identity) {
   kubelet.node_lease_duration_seconds = options_.node_lease_duration_seconds;
   kubelet.cgroup_root = options_.cgroup_root();
   kubelet.address = kubelet.node_ip.front();
-  if (options_.many_machines) kubelet.address = linux::has_ipv6() ? "::" : "0.0.0.0";
+  // Where the node's address may change, or get a second one, a server on the first would be left behind.
+  if (options_.many_machines || options_.follow_addresses) kubelet.address = linux::has_ipv6() ? "::" : "0.0.0.0";
   kubelet.port = static_cast<uint16_t>(options_.kubelet_port);
   kubelet.tls_cert_file = identity.serving_certificate_file;
   kubelet.tls_private_key_file = identity.serving_key_file;
@@ -119,6 +144,8 @@ Status Node::start(const NodeIdentity& identity) {
   TRY_ASSIGN(policies_, policy::Enforcer::start({.node_name = options_.node_name}, {*informers_, client_, clock_, {}}));
   TRY_ASSIGN(overlay_, start_node_overlay(options_, client_, *informers_, clock_));
   TRY_ASSIGN(proxy_, start_node_proxy(options_, *informers_, clock_));
+  events_ = std::make_shared<client::EventBroadcaster>(client::Client(client_), clock_);
+  TRY_ASSIGN(announcer_, proxy::Announcer::start(options_.node_name, {*informers_, clock_, events_}));
   informers_->start();
   TRY_ASSIGN(kubelet_,
              kubelet::Kubelet::start(std::move(kubelet), {client_, clock_, nullptr, policy_hooks(*policies_)}));
@@ -170,6 +197,7 @@ std::string node_step_name(const ClusterOptions& options) {
 
 void Node::stop(bool remove_pods) {
   kubelet_.reset();
+  announcer_.reset();
   proxy_.reset();
   overlay_.reset();
   policies_.reset();

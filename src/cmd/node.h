@@ -10,6 +10,7 @@
 #include "cmd/pki.h"
 
 namespace trireme::client {
+class EventBroadcaster;
 class InformerFactory;
 class RawClient;
 }  // namespace trireme::client
@@ -19,8 +20,9 @@ class Kubelet;
 }
 
 namespace trireme::proxy {
+class Announcer;
 class Proxy;
-}
+}  // namespace trireme::proxy
 
 namespace trireme::net {
 class Transport;
@@ -84,6 +86,8 @@ class Node {
   std::unique_ptr<client::InformerFactory> informers_;  ///< Shared by all network modules of the node.
   std::unique_ptr<overlay::Overlay> overlay_;           ///< Null with --network=none.
   std::unique_ptr<proxy::Proxy> proxy_;
+  std::shared_ptr<client::EventBroadcaster> events_;
+  std::unique_ptr<proxy::Announcer> announcer_;
   std::unique_ptr<NodeDns> dns_;  ///< Null with --cluster-dns=none.
   std::unique_ptr<policy::Enforcer> policies_;
   std::unique_ptr<kubelet::Kubelet> kubelet_;
@@ -91,6 +95,9 @@ class Node {
 
 /// What the user reads about a node's start: "node NAME Ready", unless somebody else makes it Ready.
 std::string node_step_name(const ClusterOptions& options);
+
+/// The ranges of addresses that this machine's network was ever set up for, in this data folder: what `reset` undoes.
+std::vector<std::string> remembered_networks(const ClusterOptions& options);
 
 /// Stops and removes every pod sandbox that the runtime has.
 Status remove_all_pods(const std::string& endpoint);

@@ -85,7 +85,9 @@ Status run(const ClusterOptions& options) {
     joined.service_cidr = membership->facts.service_cidr;
   }
   if (linux::exists(options.network_folder())) {
-    TRY(step("network", [&] { return remove_network(options, node_network_options(joined)); }));
+    NodeNetworkOptions network = node_network_options(joined);
+    for (std::string& each : remembered_networks(options)) network.networks.push_back(std::move(each));
+    TRY(step("network", [&] { return remove_network(options, network); }));
   }
   TRY(step("mounts", [&] { return linux::unmount_under(options.data_dir); }));
   TRY(step("files", [&] { return linux::remove_tree(options.data_dir); }));

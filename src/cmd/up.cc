@@ -17,6 +17,7 @@
 #include "cmd/instance_lock.h"
 #include "cmd/node.h"
 #include "cmd/node_dns.h"
+#include "cmd/node_ingress.h"
 #include "cmd/node_overlay.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
@@ -80,9 +81,9 @@ class Cluster {
       }));
     }
     if (options_.many_machines) TRY(step("open to other machines", [&] { return open_to_others(); }));
+    if (node_ && options_.ingress) TRY(step("ingress", [&] { return start_ingress(); }));
     if (options_.follow_addresses) TRY(follow_addresses());
     renewer_ = std::jthread([this](std::stop_token stop) { keep_certificates(stop); });
-    if (node_ && options_.ingress) TRY(step("ingress", [&] { return start_ingress(); }));
     return {};
   }
 
@@ -98,9 +99,9 @@ class Cluster {
   }
 
   void stop() {
-    ingress_.reset();
     watcher_.reset();
     renewer_ = {};
+    ingress_.reset();
     if (node_) node_->stop(options_.stop_pods);
     node_.reset();
     if (control_plane_) control_plane_->stop();
@@ -109,14 +110,7 @@ class Cluster {
 
  private:
   Status start_ingress() {
-    ingress::IngressOptions ingress;
-    ingress.folder = options_.ingress_folder();
-    ingress.http_port = options_.ingress_http_port;
-    ingress.https_port = options_.ingress_https_port;
-    ingress.published = options_.node_addresses();
-    auto own =
-        std::make_shared<client::RawClient>(control_plane_->transport("system:trireme-ingress", {}), "trireme-ingress");
-    TRY_ASSIGN(ingress_, ingress::IngressController::start(std::move(ingress), {own, clock_}));
+    TRY_ASSIGN(ingress_, start_node_ingress(options_, control_plane_->transport("system:trireme-ingress", {}), clock_));
     return {};
   }
 
@@ -146,9 +140,8 @@ class Cluster {
   }
 
   Status follow_addresses() {
-    TRY_ASSIGN(watcher_,
-               AddressWatcher::start({options_.node_addresses(), options_.many_machines, options_.cluster_cidr},
-                                     [this](const auto& addresses) { return addresses_changed(addresses); }));
+    TRY_ASSIGN(watcher_, AddressWatcher::start({options_.node_addresses(), options_.cluster_cidr},
+                                               [this](const auto& addresses) { return addresses_changed(addresses); }));
     return {};
   }
 
@@ -173,6 +166,7 @@ class Cluster {
       TRY(local_identity(options_, *pki_, *control_plane_).status());
       node_->set_addresses(addresses);
     }
+    if (ingress_) ingress_->set_published(addresses);
     if (!advertised) return {};
     TRY(advertise(admin(), options_.advertise_address, control_plane_->port()));
     return options_.many_machines ? join::update_cluster_address(admin(), cluster_address()) : Status();
@@ -240,6 +234,7 @@ Status run(const ClusterOptions& options, const sigset_t& signals) {
 namespace {
 
 int run_command(std::string usage, ClusterOptions options, const std::vector<std::string>& words) {
+  if (linux::has_ipv6()) options.bind_address = "::";
   FlagSet flags = cluster_flags(std::move(usage), options);
   auto arguments = flags.parse(words);
   if (arguments.ok() && options.help) {
@@ -275,7 +270,6 @@ int up(const std::vector<std::string>& words) { return run_command("trireme up [
 int server(const std::vector<std::string>& words) {
   ClusterOptions options;
   options.many_machines = true;
-  if (linux::has_ipv6()) options.bind_address = "::";
   return run_command("trireme server [flags]", std::move(options), words);
 }
 

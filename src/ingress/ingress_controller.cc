@@ -54,6 +54,7 @@ class IngressControllerImpl final : public IngressController {
         client_(deps_.client),
         broadcaster_(client_, deps_.clock),
         events_(broadcaster_.recorder("trireme-ingress")),
+        published_(options_.published),
         factory_(deps_.client, deps_.clock) {}
 
   ~IngressControllerImpl() override {
@@ -73,13 +74,24 @@ class IngressControllerImpl final : public IngressController {
     on_change<IngressClass>([](const IngressClass&) { return true; });
     on_change<Service>([this](const Service& service) { return is_used(client::key_of(service.metadata)); });
     on_change<EndpointSlice>([this](const EndpointSlice& slice) { return is_used(service_key(slice)); });
-    (void)factory_.informer<Node>();
+    // An address that no node has any longer leaves the status.
+    factory_.informer<Node>().add_handler([this](const auto& before, const auto& after) {
+      if (before && (!after || node_addresses(*before) != node_addresses(*after))) wake();
+    });
     factory_.start();
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
     return {};
   }
 
   int reloads() const override { return reloads_; }
+
+  void set_published(std::vector<std::string> addresses) override {
+    {
+      const std::lock_guard lock(mutex_);
+      published_ = std::move(addresses);
+    }
+    wake();
+  }
 
  private:
   template <typename T>
@@ -267,7 +279,7 @@ class IngressControllerImpl final : public IngressController {
   Status publish(const Plan& plan) {
     std::set<std::string> nodes;
     for (const auto& node : factory_.informer<Node>().list()) {
-      for (const auto& address : node->status.addresses) nodes.insert(address.address);
+      nodes.merge(node_addresses(*node));
     }
     Status first;
     for (const auto& ingress : plan.claimed) {
@@ -286,14 +298,24 @@ class IngressControllerImpl final : public IngressController {
     return first;
   }
 
+  static std::set<std::string> node_addresses(const Node& node) {
+    std::set<std::string> out;
+    for (const auto& address : node.status.addresses) out.insert(address.address);
+    return out;
+  }
+
   static std::vector<std::string> addresses_in(const Ingress& ingress) {
     std::vector<std::string> out;
     for (const auto& each : ingress.status.load_balancer.ingress) out.push_back(each.ip);
     return out;
   }
 
-  std::vector<std::string> wanted_addresses(const Ingress& ingress, const std::set<std::string>& nodes) const {
-    std::set<std::string> wanted(options_.published.begin(), options_.published.end());
+  std::vector<std::string> wanted_addresses(const Ingress& ingress, const std::set<std::string>& nodes) {
+    std::set<std::string> wanted;
+    {
+      const std::lock_guard lock(mutex_);
+      wanted.insert(published_.begin(), published_.end());
+    }
     for (const std::string& address : addresses_in(ingress)) {
       if (nodes.contains(address)) wanted.insert(address);
     }
@@ -327,6 +349,7 @@ class IngressControllerImpl final : public IngressController {
   std::mutex mutex_;
   std::condition_variable_any wakeup_;
   bool changed_ = false;
+  std::vector<std::string> published_;
   std::set<std::string> used_;  ///< Services that Ingresses name: "namespace/name".
   client::InformerFactory factory_;
   std::unique_ptr<Nginx> nginx_;

@@ -34,6 +34,8 @@ class IngressController {
   /// Stops nginx, too.
   virtual ~IngressController() = default;
 
+  /// This node's addresses have changed: they take the place of `published`. Thread-safe.
+  virtual void set_published(std::vector<std::string> addresses) = 0;
   /// How often nginx took a new configuration over.
   virtual int reloads() const = 0;
 };

@@ -350,15 +350,31 @@ Result<std::vector<Neighbour>> Netlink::forwarding(int link) {
                          [&](const Neighbour& each) { return each.fdb && each.link == link; });
 }
 
+Result<std::vector<Neighbour>> Netlink::proxies() {
+  std::vector<Neighbour> all;
+  for (const uint8_t family : {AF_INET, AF_INET6}) {
+    Request request(RTM_GETNEIGH, 0);
+    auto* header = request.header<ndmsg>();
+    header->ndm_family = family;
+    header->ndm_flags = NTF_PROXY;
+    TRY_ASSIGN(auto found, dump<Neighbour>(request.message, "list proxy neighbours", [&](const Neighbour& each) {
+                 return each.proxy && each.address.family == family;
+               }));
+    all.insert(all.end(), found.begin(), found.end());
+  }
+  return all;
+}
+
 Status Netlink::write_neighbour(const Neighbour& neighbour, uint16_t type, uint16_t flags, std::string_view verb) {
   Request request(type, flags);
   auto* header = request.header<ndmsg>();
   header->ndm_family = neighbour.fdb ? AF_BRIDGE : neighbour.address.family;
   header->ndm_ifindex = neighbour.link;
   header->ndm_state = neighbour.permanent ? NUD_PERMANENT : NUD_REACHABLE;
-  header->ndm_flags = neighbour.fdb ? NTF_SELF : 0;
+  header->ndm_flags = neighbour.fdb ? NTF_SELF : neighbour.proxy ? NTF_PROXY : 0;
   if (!neighbour.address.empty()) request.put(NDA_DST, neighbour.address);
-  if (neighbour.fdb || type == RTM_NEWNEIGH) request.put(NDA_LLADDR, neighbour.mac);
+  if (neighbour.fdb || (type == RTM_NEWNEIGH && !neighbour.proxy)) request.put(NDA_LLADDR, neighbour.mac);
+  if (neighbour.proxy && neighbour.protocol != 0) mnl_attr_put_u8(request.message, NDA_PROTOCOL, neighbour.protocol);
   return change(request.message,
                 fmt::format("{} {} {} {} of link {}", verb, neighbour.fdb ? "forwarding entry" : "neighbour",
                             neighbour.address.to_string(), neighbour.mac.to_string(), neighbour.link));

@@ -79,13 +79,15 @@ struct Route {
 };
 
 /// An ARP or NDP entry, or (with `fdb`) one of a bridge's or VXLAN device's forwarding table, whose `address` is the
-/// tunnel's far end.
+/// tunnel's far end, or (with `proxy`) one for which this machine answers in another's place.
 struct Neighbour {
   int link = 0;
   IpAddress address;
   MacAddress mac;
   bool fdb = false;
   bool permanent = true;
+  bool proxy = false;
+  uint8_t protocol = 0;  ///< Of a `proxy`: who set it, as with routes.
   auto operator<=>(const Neighbour&) const = default;
 };
 
@@ -132,6 +134,9 @@ class Netlink {
   Result<std::vector<Neighbour>> neighbours(int link);
   /// A bridge's or VXLAN device's entries.
   Result<std::vector<Neighbour>> forwarding(int link);
+  /// Entries of the kind `proxy`, of both families. That the kernel answers needs forwarding on the link, and a route to
+  /// the address over another one; for IPv6 also the link's proxy_ndp.
+  Result<std::vector<Neighbour>> proxies();
   /// Adds, or changes the entry for the same address (with `fdb`: the same mac).
   Status set_neighbour(const Neighbour& neighbour);
   Status delete_neighbour(const Neighbour& neighbour);

@@ -180,6 +180,8 @@ void parse_neighbour(const nlmsghdr* message, NetlinkMessage& out) {
   neighbour.mac = attributes.mac(NDA_LLADDR);
   neighbour.fdb = header->ndm_family == AF_BRIDGE;
   neighbour.permanent = (header->ndm_state & NUD_PERMANENT) != 0;
+  neighbour.proxy = (header->ndm_flags & NTF_PROXY) != 0;
+  if (neighbour.proxy) neighbour.protocol = attributes.number<uint8_t>(NDA_PROTOCOL);
   out.object = neighbour;
 }
 

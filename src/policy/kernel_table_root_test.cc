@@ -16,6 +16,7 @@
 #include "policy/testing/naive.h"
 #include "policy/testing/objects.h"
 #include "support/net_namespace.h"
+#include "support/sctp.h"
 
 namespace trireme::policy {
 namespace {
@@ -183,6 +184,33 @@ TEST_F(KernelTableRootTest, TheNodeReachesItsPods) {
   for (const char* address : {"10.0.0.1", "fd00::1"}) {
     auto out = linux::run_program({"timeout", "2", "bash", "-c", fmt::format("</dev/tcp/{}/80", address)});
     EXPECT_TRUE(out.ok()) << address << ": " << out.status().to_string();
+  }
+}
+
+TEST_F(KernelTableRootTest, SctpIsAllowedByItsPorts) {
+  policy("a/db",
+         "{podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: "
+         "{matchLabels: {app: web}}}], ports: [{port: 3868, protocol: SCTP}]}]}");
+  for (const bool ip6 : {false, true}) {
+    std::map<std::string, std::optional<test::SctpEnd>> ends;
+    for (const char* name : {"web", "db", "job"}) {
+      hosts_[name].run([&] { ends[name].emplace(ip6); });
+    }
+    const std::string db = addresses("db")[ip6 ? 1 : 0];
+    EXPECT_TRUE(ends["job"]->send(db, 40000, 3868));
+    EXPECT_TRUE(ends["web"]->send(db, 40000, 3869));
+    EXPECT_FALSE(ends["db"]->receive()) << "from another pod, or to another port";
+    EXPECT_TRUE(ends["web"]->send(db, 40000, 3868));
+    const auto asked = ends["db"]->receive();
+    ASSERT_TRUE(asked);
+    EXPECT_EQ(asked->from, addresses("web")[ip6 ? 1 : 0]);
+    // It may not call anybody, but it may answer.
+    EXPECT_TRUE(ends["db"]->send(asked->from, 3868, 40000, &*asked));
+    const auto answer = ends["web"]->receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->type, test::SctpEnd::kInitAck);
+    EXPECT_TRUE(ends["db"]->send(asked->from, 3868, 41000));
+    EXPECT_FALSE(ends["web"]->receive());
   }
 }
 

@@ -1,6 +1,7 @@
 #include "proxy/address.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "base/ip_address.h"
@@ -22,6 +23,29 @@ std::optional<std::string> parse_address(std::string_view text) {
   const auto address = IpAddress::parse(text);
   if (!address) return std::nullopt;
   return bytes_of(*address);
+}
+
+std::optional<HostPort> parse_host_port(std::string_view text, uint16_t default_port) {
+  HostPort out{.address = {}, .port = default_port};
+  std::string_view host = text;
+  if (!parse_address(text)) {
+    const size_t colon = text.rfind(':');
+    if (colon != std::string_view::npos && !text.ends_with(']')) {
+      const std::string_view port = text.substr(colon + 1);
+      const auto [rest, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+      if (port.empty() || error != std::errc() || rest != port.data() + port.size()) return std::nullopt;
+      host = text.substr(0, colon);
+    }
+    if (host.starts_with('[') && host.ends_with(']')) {
+      host = host.substr(1, host.size() - 2);
+      if (host.find(':') == std::string_view::npos) return std::nullopt;
+    } else if (host.find(':') != std::string_view::npos) {
+      return std::nullopt;
+    }
+  }
+  out.address = host.empty() ? "0.0.0.0" : std::string(host);
+  if (text.empty() || !parse_address(out.address)) return std::nullopt;
+  return out;
 }
 
 std::string address_text(std::string_view bytes) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,15 @@ struct Prefix {
   auto operator<=>(const Prefix&) const = default;
 };
 std::optional<Prefix> parse_prefix(std::string_view text);
+
+/// Where a server listens.
+struct HostPort {
+  std::string address;  ///< "192.0.2.1", "::1"
+  uint16_t port = 0;
+  bool operator==(const HostPort&) const = default;
+};
+/// "127.0.0.1:10249", "[::1]:10249", ":10249" (all addresses), or an address alone, which gets `default_port`.
+std::optional<HostPort> parse_host_port(std::string_view text, uint16_t default_port);
 
 /// Without those that lie in others of them, and sorted.
 std::vector<Prefix> outermost(std::vector<Prefix> prefixes);

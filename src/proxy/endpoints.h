@@ -7,6 +7,7 @@
 
 #include "api/types/corev1.h"
 #include "api/types/discoveryv1.h"
+#include "proxy/address.h"
 
 /// Which endpoints of a service a node sends traffic to.
 namespace trireme::proxy {
@@ -24,6 +25,7 @@ struct NodeView {
   std::string name;
   std::string zone;                    ///< topology.kubernetes.io/zone
   std::vector<std::string> addresses;  ///< InternalIPs, bytes.
+  std::vector<Prefix> pod_ranges;      ///< Only where they tell who is a pod: Options::Local::kNodeRanges.
   auto operator<=>(const NodeView&) const = default;
 };
 

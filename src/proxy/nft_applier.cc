@@ -182,7 +182,7 @@ class NftApplier final : public Applier {
     batch.destroy_table(table);
     batch.add_table(table, schema(ip6));
     for (size_t i = 0; i < kSets; ++i) batch.add_set(table, set_of(static_cast<SetId>(i), ip6));
-    write_static(batch, table, static_chains(planner.options(), ip6));
+    write_static(batch, table, static_chains(planner.options(), planner.node(), ip6));
     write_chains(batch, table, planner.chains());
     {
       Elements added(batch, ip6, true);
@@ -199,7 +199,7 @@ class NftApplier final : public Applier {
     std::array<std::unordered_map<std::string, std::string>, kSets> there;
     for (size_t i = 0; i < kSets; ++i) {
       auto set = static_cast<SetId>(i);
-      if (set == SetId::kAffinity) continue;
+      if (set_of(set, ip6).dynamic) continue;
       TRY_ASSIGN(auto elements, socket_.elements(table, set_of(set, ip6).name));
       there[i].reserve(elements.size());
       for (const nft::Element& element : elements) {
@@ -210,7 +210,7 @@ class NftApplier final : public Applier {
     TRY_ASSIGN(auto chains_there, socket_.chains(table));
 
     nft::Batch batch;
-    std::vector<StaticChain> fixed = static_chains(planner.options(), ip6);
+    std::vector<StaticChain> fixed = static_chains(planner.options(), planner.node(), ip6);
     write_static(batch, table, fixed);
     auto chains = planner.chains();
     write_chains(batch, table, chains);
@@ -257,7 +257,7 @@ class NftApplier final : public Applier {
     standing.applied = true;
     standing.handle = table.handle;
     standing.chains.clear();
-    for (const StaticChain& one : static_chains(planner.options(), planner.ip6())) {
+    for (const StaticChain& one : static_chains(planner.options(), planner.node(), planner.ip6())) {
       standing.chains[one.chain.name] = one.rules.size();
     }
     for (const auto& [name, rules] : planner.chains()) standing.chains[name] = rules.size();

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <charconv>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -18,8 +17,10 @@
 #include "base/log.h"
 #include "client/event_recorder.h"
 #include "linux/bridge_filter.h"
+#include "linux/own_addresses.h"
 #include "net/server.h"
 #include "proxy/health.h"
+#include "proxy/layer2.h"
 #include "proxy/metrics.h"
 #include "proxy/service_route.h"
 
@@ -38,20 +39,15 @@ constexpr Duration kFirstRetry = std::chrono::seconds(1);
 constexpr Duration kLastRetry = std::chrono::seconds(30);
 constexpr double kBurst = 2;
 
+constexpr auto kJson = "application/json";
+constexpr auto kText = "text/plain; charset=utf-8";
+constexpr auto kMetricsText = "text/plain; version=0.0.4; charset=utf-8";
+
 bool kernel_has_ip6() { return ::access("/proc/net/if_inet6", F_OK) == 0; }
 
-Result<std::pair<std::string, uint16_t>> split_address(const std::string& text) {
-  size_t colon = text.rfind(':');
-  uint16_t port = 0;
-  std::string host = colon == std::string::npos ? text : text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const char* end = text.data() + text.size();
-  const char* begin = colon == std::string::npos ? end : text.data() + colon + 1;
-  auto [rest, error] = std::from_chars(begin, end, port);
-  if (begin == end || error != std::errc() || rest != end || (!host.empty() && !parse_address(host))) {
-    return Status::bad_request(fmt::format("\"{}\" is not an address and a port", text));
-  }
-  return std::pair(host.empty() ? std::string("0.0.0.0") : host, port);
+/// "0.0.0.0" is every address of both families where the machine has both.
+std::string everywhere(const std::string& address) {
+  return address == "0.0.0.0" && linux::has_ipv6() ? "::" : address;
 }
 
 const std::string* label(const api::Map<std::string>& labels, std::string_view name) {
@@ -62,20 +58,24 @@ const std::string* label(const api::Map<std::string>& labels, std::string_view n
 /// Answers by path.
 class Paths final : public net::Handler {
  public:
-  using Answer = std::function<Health::Answer()>;
-  explicit Paths(std::string content_type) : content_type_(std::move(content_type)) {}
-  std::map<std::string, Answer, std::less<>> paths;
+  void add(std::string path, const char* content_type, std::function<Health::Answer()> answer) {
+    paths_[std::move(path)] = {content_type, std::move(answer)};
+  }
 
   void handle(std::shared_ptr<net::Exchange> exchange) override {
-    auto at = paths.find(exchange->request().path());
-    if (at == paths.end()) return exchange->respond(404, {{"Content-Type", "text/plain"}}, "404 page not found\n");
-    Health::Answer answer = at->second();
-    exchange->respond(answer.status, {{"Content-Type", content_type_}, {"X-Content-Type-Options", "nosniff"}},
+    const auto at = paths_.find(exchange->request().path());
+    if (at == paths_.end()) return exchange->respond(404, {{"Content-Type", kText}}, "404 page not found\n");
+    Health::Answer answer = at->second.answer();
+    exchange->respond(answer.status, {{"Content-Type", at->second.type}, {"X-Content-Type-Options", "nosniff"}},
                       std::move(answer.body));
   }
 
  private:
-  const std::string content_type_;
+  struct Page {
+    const char* type = nullptr;
+    std::function<Health::Answer()> answer;
+  };
+  std::map<std::string, Page, std::less<>> paths_;
 };
 
 class RunningProxy final : public Proxy {
@@ -88,7 +88,7 @@ class RunningProxy final : public Proxy {
         events_(std::move(dependencies.events)),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         health_(clock_, options_.sync_period * 2),
-        health_checks_(options_.health_check_address, health_),
+        health_checks_(everywhere(options_.health_check_address), health_),
         shared_(std::make_shared<Shared>()) {
     shared_->proxy = this;
   }
@@ -120,7 +120,7 @@ class RunningProxy final : public Proxy {
     if (Status status = linux::enable_bridge_filter(); !status.ok()) {
       log::warning("Services do not work between pods of this machine that share a bridge", {{"error", status}});
     }
-    TRY(add_service_routes(options_.rules.service_cidrs));
+    TRY(route_services());
     TRY(serve());
     watch();
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -134,6 +134,7 @@ class RunningProxy final : public Proxy {
   }
   std::string metrics() const override { return metrics_.print(); }
   uint16_t healthz_port() const override { return healthz_server_ ? healthz_server_->port() : 0; }
+  uint16_t metrics_port() const override { return metrics_server_ ? metrics_server_->port() : 0; }
 
  private:
   /// Between the proxy and its handlers, which may outlive it.
@@ -143,26 +144,48 @@ class RunningProxy final : public Proxy {
   };
 
   /// A port that is taken keeps nobody from being served, as upstream has it without --bind-address-hard-fail.
-  static std::unique_ptr<net::Server> listen(const std::pair<std::string, uint16_t>& address, net::Handler& handler) {
-    auto server = net::Server::start({.address = address.first, .port = address.second, .workers = 1}, handler);
-    if (server.ok()) return std::move(*server);
-    log::warning("The service proxy could not open a port", {{"port", address.second}, {"error", server.status()}});
-    return nullptr;
+  Status listen(const HostPort& where, net::Handler& handler, std::unique_ptr<net::Server>& server) const {
+    auto started =
+        net::Server::start({.address = everywhere(where.address), .port = where.port, .workers = 1}, handler);
+    if (started.ok()) {
+      server = std::move(*started);
+    } else if (options_.hard_fail) {
+      return started.status();
+    } else {
+      log::warning("The service proxy could not open a port", {{"port", where.port}, {"error", started.status()}});
+    }
+    return {};
+  }
+
+  /// A kernel that refuses IPv6 on a device (net.ipv6.conf.default.disable_ipv6) keeps the rest from nothing.
+  Status route_services() const {
+    std::array<std::vector<Prefix>, 2> by_family;
+    for (const Prefix& prefix : options_.rules.service_cidrs) {
+      by_family[is_ip6(prefix.address) ? 1 : 0].push_back(prefix);
+    }
+    TRY(add_service_routes(by_family[0]));
+    if (!options_.ip6 || !kernel_has_ip6()) return {};
+    if (Status status = add_service_routes(by_family[1]); !status.ok()) {
+      log::warning("Processes of this machine reach IPv6 services only where it has a route to them",
+                   {{"error", status}});
+    }
+    return {};
   }
 
   Status serve() {
-    if (!options_.healthz_bind_address.empty()) {
-      TRY_ASSIGN(auto address, split_address(options_.healthz_bind_address));
-      healthz_.paths["/healthz"] = [this] { return health_.healthz(); };
-      healthz_.paths["/livez"] = [this] { return health_.livez(); };
-      healthz_server_ = listen(address, healthz_);
+    if (options_.healthz) {
+      healthz_.add("/healthz", kJson, [this] { return health_.healthz(); });
+      healthz_.add("/livez", kJson, [this] { return health_.livez(); });
+      TRY(listen(*options_.healthz, healthz_, healthz_server_));
     }
-    if (!options_.metrics_bind_address.empty()) {
-      TRY_ASSIGN(auto address, split_address(options_.metrics_bind_address));
-      metrics_paths_.paths["/metrics"] = [this] { return Health::Answer{200, metrics_.print()}; };
-      metrics_paths_.paths["/proxyMode"] = [] { return Health::Answer{200, "nftables"}; };
-      metrics_paths_.paths["/healthz"] = [this] { return health_.healthz(); };
-      metrics_server_ = listen(address, metrics_paths_);
+    if (options_.metrics) {
+      metrics_paths_.add("/metrics", kMetricsText, [this] { return Health::Answer{200, metrics_.print()}; });
+      metrics_paths_.add("/proxyMode", kText, [] { return Health::Answer{200, "nftables"}; });
+      metrics_paths_.add("/healthz", kJson, [this] { return health_.healthz(); });
+      if (!options_.configz.empty()) {
+        metrics_paths_.add("/configz", kJson, [this] { return Health::Answer{200, options_.configz}; });
+      }
+      TRY(listen(*options_.metrics, metrics_paths_, metrics_server_));
     }
     return {};
   }
@@ -233,6 +256,11 @@ class RunningProxy final : public Proxy {
     NodeView view{.name = options_.node_name};
     bool eligible = false;
     if (node) {
+      if (options_.rules.local == Options::Local::kNodeRanges) {
+        for (const std::string& range : node->spec.pod_cidrs) {
+          if (auto prefix = parse_prefix(range)) view.pod_ranges.push_back(std::move(*prefix));
+        }
+      }
       if (const std::string* zone = label(node->metadata.labels, kZoneLabel)) view.zone = *zone;
       for (const auto& address : node->status.addresses) {
         if (address.type != "InternalIP") continue;
@@ -338,8 +366,11 @@ class RunningProxy final : public Proxy {
     metrics_.endpoint_changes_pending = 0;
     bool all = need_all_;
     if (node) {
-      for (Planner& planner : planners_) all = planner.set_node(*node) || all;
-      // Node addresses stand in the fixed part of the tables.
+      for (Planner& planner : planners_) {
+        // What stands in the fixed part of the tables.
+        if (planner.node().pod_ranges != node->pod_ranges) need_replace_ = true;
+        all = planner.set_node(*node) || all;
+      }
       if (options_.rules.nodeport_primary) need_replace_ = true;
     }
     if (need_all_) need_replace_ = true;
@@ -471,8 +502,8 @@ class RunningProxy final : public Proxy {
   Health health_;
   HealthCheckPorts health_checks_;
   Metrics metrics_;
-  Paths healthz_{"application/json"};
-  Paths metrics_paths_{"text/plain; version=0.0.4; charset=utf-8"};
+  Paths healthz_;
+  Paths metrics_paths_;
   std::unique_ptr<net::Server> healthz_server_;
   std::unique_ptr<net::Server> metrics_server_;
   client::Informer<Service>* services_ = nullptr;
@@ -518,6 +549,7 @@ Result<std::unique_ptr<Proxy>> Proxy::start(ProxyOptions options, ProxyDependenc
 
 Status remove_proxy_rules() {
   TRY(remove_tables());
+  TRY(remove_layer2());
   return remove_service_routes();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -18,10 +19,14 @@ struct ProxyOptions {
   Options rules;
   bool ip4 = true;
   bool ip6 = true;  ///< Where the kernel has it.
-  /// Address and port of /healthz and /livez; empty: off.
-  std::string healthz_bind_address = "0.0.0.0:10256";
-  /// Address and port of /metrics and /proxyMode; empty: off.
-  std::string metrics_bind_address;
+  /// Of /healthz and /livez; none: off. All IPv4 addresses stand for all addresses, here and below, as to a Go program.
+  std::optional<HostPort> healthz;
+  /// Of /metrics, /proxyMode, /configz and /healthz; none: off.
+  std::optional<HostPort> metrics;
+  /// A port of these two that is taken fails the start; else it is logged.
+  bool hard_fail = false;
+  /// What /configz shows: JSON; empty: nothing.
+  std::string configz;
   /// On which the health check node ports listen.
   std::string health_check_address = "0.0.0.0";
   /// The rules are written at most once in this time, after the first two writes at once.
@@ -45,7 +50,7 @@ struct ProxyDependencies {
 class Proxy {
  public:
   /// Returns once the thread runs; the rules stand when the informers have their first lists. Fails on bad options and
-  /// without the right to change rules; a port that is taken is logged.
+  /// without the right to change rules.
   static Result<std::unique_ptr<Proxy>> start(ProxyOptions options, ProxyDependencies dependencies);
   virtual ~Proxy() = default;
 
@@ -53,8 +58,9 @@ class Proxy {
   virtual bool wait_applied(Duration timeout) = 0;
   /// Prometheus text, by kube-proxy's names.
   virtual std::string metrics() const = 0;
-  /// Of the server of /healthz; 0 when it is off.
+  /// Of the servers; 0 when they are off.
   virtual uint16_t healthz_port() const = 0;
+  virtual uint16_t metrics_port() const = 0;
 };
 
 /// Removes everything that the proxy leaves in the kernel.

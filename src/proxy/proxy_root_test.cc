@@ -9,7 +9,10 @@
 
 #include "linux/process.h"
 #include "proxy/applier.h"
+#include "proxy/layer2.h"
+#include "proxy/service_route.h"
 #include "proxy/testing/objects.h"
+#include "support/sctp.h"
 #include "support/wires.h"
 
 namespace trireme::proxy {
@@ -226,6 +229,33 @@ TEST_F(ProxyRootTest, AffinityKeepsAClientWithItsEndpointUntilItGoes) {
   EXPECT_NE(second, first);
 }
 
+TEST_F(ProxyRootTest, AffinityOverTcpSaysNothingOfUdp) {
+  // With eight services and three endpoints, all pairs alike would be chance of one in 6,561.
+  int different = 0;
+  UdpClient udp(*pod_b_);
+  for (int i = 0; i < 8; ++i) {
+    const std::string name = "web" + std::to_string(i);
+    const std::string address = "10.96.0.2" + std::to_string(i);
+    auto service = make_service(name, {address});
+    service->spec.session_affinity = "ClientIP";
+    service->spec.ports.push_back(service->spec.ports[0]);
+    service->spec.ports[1].name = "u";
+    service->spec.ports[1].protocol = "UDP";
+    auto slice = make_slice(name, all());
+    slice->ports.push_back(slice->ports[0]);
+    slice->ports[1].name = "u";
+    slice->ports[1].protocol = "UDP";
+    put(service, {slice});
+    const std::string first = wires_->connect(pod_b_, address, 80);
+    const std::string second = udp.ask(address, 80);
+    EXPECT_THAT(second, HasSubstr("10.244.1."));
+    if (first != second) ++different;
+    EXPECT_EQ(wires_->connect(pod_b_, address, 80), first);
+    EXPECT_EQ(udp.ask(address, 80), second);
+  }
+  EXPECT_GT(different, 0);
+}
+
 TEST_F(ProxyRootTest, AffinityEndsAfterItsTimeout) {
   auto service = make_service("web", {"10.96.0.10"});
   service->spec.session_affinity = "ClientIP";
@@ -283,6 +313,126 @@ TEST_F(ProxyRootTest, Ip6LikeIp4) {
                            "TCP", "six")});
   EXPECT_EQ(many(pod_b_, "fd00:96::10", 80).size(), 1U);
   EXPECT_THAT(nft_list(), HasSubstr("fd00:244:1::3 . fd00:96::10 . 80 . fd00:244:"));
+}
+
+TEST_F(ProxyRootTest, SctpIsTranslatedBothWays) {
+  for (const bool ip6 : {false, true}) {
+    const std::string front = ip6 ? "fd00:96::10" : "10.96.0.10";
+    const std::string pods = ip6 ? "fd00:244:" : "10.244.";
+    const std::string local = pods + (ip6 ? "1::2" : "1.2");
+    const std::string remote = pods + (ip6 ? "2::2" : "2.2");
+    std::optional<test::SctpEnd> client, first, second;
+    pod_b_->in([&] { client.emplace(ip6); });
+    pod_a_->in([&] { first.emplace(ip6); });
+    remote_->in([&] { second.emplace(ip6); });
+    auto service = make_service("diameter", {front}, 3868, "SCTP");
+    put(service, {make_slice("diameter", {{.address = local, .node = "here"}}, 8080, "SCTP")});
+    ASSERT_TRUE(client->send(front, 40000, 3868));
+    auto asked = first->receive();
+    ASSERT_TRUE(asked) << front;
+    EXPECT_EQ(asked->from, pods + (ip6 ? "1::3" : "1.3"));
+    EXPECT_EQ(asked->destination_port, 8080);
+    EXPECT_EQ(asked->type, test::SctpEnd::kInit);
+    ASSERT_TRUE(first->send(asked->from, 8080, asked->source_port, &*asked));
+    auto answer = client->receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->from, front);
+    EXPECT_EQ(answer->source_port, 3868);
+    EXPECT_EQ(answer->type, test::SctpEnd::kInitAck);
+
+    // Its endpoint goes: the next association from the same port reaches the new one.
+    put(service, {make_slice("diameter", {{.address = remote}}, 8080, "SCTP")});
+    ASSERT_TRUE(client->send(front, 40000, 3868));
+    asked = second->receive();
+    ASSERT_TRUE(asked);
+    EXPECT_EQ(asked->destination_port, 8080);
+    EXPECT_FALSE(first->receive());
+    // Another port of the address is nobody's.
+    ASSERT_TRUE(client->send(front, 40001, 3869));
+    EXPECT_FALSE(second->receive());
+  }
+}
+
+TEST_F(ProxyRootTest, TheNodesOwnProcessesNeedNoOtherRoute) {
+  put(make_service("web", {"10.96.0.10", "fd00:96::10"}),
+      {make_slice("web", {{.address = "10.244.1.2", .node = "here"}}),
+       make_slice("web", {{.address = "fd00:244:1::2", .node = "here"}}, 8080, "TCP", "six")});
+  const std::vector<Prefix> ranges = {*parse_prefix("10.96.0.0/16"), *parse_prefix("fd00:96::/112")};
+  EXPECT_EQ(wires_->connect(nullptr, "fd00:96::10", 80), "Network is unreachable");
+  for (int times = 0; times < 2; ++times) ASSERT_TRUE(add_service_routes(ranges).ok());
+  EXPECT_EQ(wires_->connect(nullptr, "10.96.0.10", 80), "a 10.244.1.1");
+  EXPECT_THAT(wires_->connect(nullptr, "fd00:96::10", 80), HasSubstr("a fd00:244:1::1"));
+  ASSERT_TRUE(remove_service_routes().ok());
+  EXPECT_FALSE(linux::run_program({"ip", "link", "show", "trireme-svc"}).ok());
+  EXPECT_THAT(linux::run_program({"ip", "route", "show", "proto", "117"}).value_or("?"), "");
+  ASSERT_TRUE(remove_service_routes().ok());
+}
+
+TEST_F(ProxyRootTest, AddressesOfBalancersAreAnsweredForOnTheLink) {
+  auto service = make_service("lb", {"10.96.0.12", "fd00:96::12"});
+  set_load_balancer(*service, "192.0.2.100", 30080);
+  set_load_balancer(*service, "2001:db8:2::100", 30080);
+  put(service, {make_slice("lb", {{.address = "10.244.1.2", .node = "here"}}),
+                make_slice("lb", {{.address = "fd00:244:1::2", .node = "here"}}, 8080, "TCP", "six")});
+  const std::set<IpAddress> all = {*IpAddress::parse("192.0.2.100"), *IpAddress::parse("2001:db8:2::100")};
+  auto layer2 = Layer2::open();
+  ASSERT_TRUE(layer2.ok());
+  std::vector<IpAddress> fresh;
+  // Another node's turn: reached from here, and nobody else is answered.
+  ASSERT_TRUE(layer2->apply(all, {}, fresh).ok());
+  EXPECT_TRUE(fresh.empty());
+  EXPECT_EQ(wires_->connect(nullptr, "192.0.2.100", 80), "a 10.244.1.1");
+  EXPECT_EQ(wires_->connect(nullptr, "2001:db8:2::100", 80), "a fd00:244:1::1");
+  EXPECT_THAT(from_client("192.0.2.100", 80), Not(HasSubstr("a 10")));
+
+  ASSERT_TRUE(layer2->apply(all, all, fresh).ok());
+  EXPECT_THAT(fresh, ::testing::UnorderedElementsAreArray(all));
+  EXPECT_TRUE(layer2->tell(fresh).ok());
+  EXPECT_EQ(from_client("192.0.2.100", 80), "a 10.244.1.1");
+  EXPECT_EQ(from_client("2001:db8:2::100", 80), "a fd00:244:1::1");
+  EXPECT_EQ(from_client("192.0.2.100", 81), "timeout");
+  fresh.clear();
+  ASSERT_TRUE(layer2->apply(all, all, fresh).ok());
+  EXPECT_TRUE(fresh.empty());
+
+  ASSERT_TRUE(layer2->apply({}, {}, fresh).ok());
+  EXPECT_EQ(linux::run_program({"ip", "neigh", "show", "proxy"}).value_or("?"), "");
+  EXPECT_EQ(linux::run_program({"ip", "-6", "route", "show", "proto", "117"}).value_or("?"), "");
+  // What an earlier run has left goes without its memory.
+  ASSERT_TRUE(layer2->apply(all, all, fresh).ok());
+  ASSERT_TRUE(remove_layer2().ok());
+  EXPECT_EQ(linux::run_program({"ip", "neigh", "show", "proxy"}).value_or("?"), "");
+  ASSERT_TRUE(remove_service_routes().ok());
+}
+
+TEST_F(ProxyRootTest, PodsAreToldFromOthersAsTheOptionsSay) {
+  using Local = Options::Local;
+  const auto seen = [&](const Peer& from) {
+    put(make_service("web", {"10.96.0.10"}), {make_slice("web", {{.address = "10.244.1.2", .node = "here"}})});
+    return wires_->connect(&from, "10.96.0.10", 80);
+  };
+  options_.cluster_cidrs.clear();
+  begin();
+  EXPECT_EQ(seen(wires_->client()), "a 192.0.2.2");  // nobody is masqueraded
+  options_.local = Local::kNodeRanges;
+  begin();
+  for (Planner& planner : planners_) {
+    planner.set_node({.name = "here", .pod_ranges = {*parse_prefix("10.244.1.0/24")}});
+    ASSERT_TRUE(applier_->replace(planner).ok());
+  }
+  EXPECT_EQ(seen(*pod_b_), "a 10.244.1.3");
+  EXPECT_EQ(seen(*remote_), "a 10.244.1.1");
+  EXPECT_EQ(seen(wires_->client()), "a 10.244.1.1");
+  options_.local = Local::kInterface;
+  options_.local_interface = "br1";
+  begin();
+  EXPECT_EQ(seen(*pod_b_), "a 10.244.1.3");
+  EXPECT_EQ(seen(wires_->client()), "a 10.244.1.1");
+  options_.local = Local::kInterfacePrefix;
+  options_.local_interface = "br";
+  begin();
+  EXPECT_EQ(seen(*pod_b_), "a 10.244.1.3");
+  EXPECT_EQ(seen(wires_->client()), "a 10.244.1.1");
 }
 
 TEST_F(ProxyRootTest, ATableIsTakenOverAsItStands) {

@@ -247,8 +247,11 @@ std::string Compiler::affinity_chain(const Way& way) {
   int32_t seconds = kDefaultAffinitySeconds;
   const auto& config = service_.spec.session_affinity_config;
   if (config && config->client_ip) seconds = config->client_ip->timeout_seconds.value_or(seconds);
-  // By what the service is known in the set, wherever the client came in. Its protocol would be the sixth part of a
-  // key, which is one too many: over TCP and UDP a client stays with the same endpoint.
+  // By what the service is known in the set, wherever the client came in. The protocol would be the sixth part of a
+  // key, which is one too many.
+  const SetId remembered = protocol_ == kTcp   ? SetId::kAffinityTcp
+                           : protocol_ == kUdp ? SetId::kAffinityUdp
+                                               : SetId::kAffinitySctp;
   std::string front(ip6_ ? 16 : 4, '\0');
   if (!addresses_.cluster.empty()) front = addresses_.cluster.front();
   const int words = ip6_ ? 4 : 1;
@@ -263,8 +266,7 @@ std::string Compiler::affinity_chain(const Way& way) {
     rule.immediate(nft::port_bytes(target.port), next);
   };
   const auto go = [&](Rule& rule, const Target& target) {
-    rule.dynamic(nft::DynamicOperation::kUpdate, set_of(SetId::kAffinity, ip6_).name, 0, {},
-                 std::chrono::seconds(seconds));
+    rule.dynamic(nft::DynamicOperation::kUpdate, set_of(remembered, ip6_).name, 0, {}, std::chrono::seconds(seconds));
     rule.immediate(target.address, 0);
     rule.immediate(nft::port_bytes(target.port), words);
     rule.dnat(ip6_, 0, words);
@@ -272,7 +274,7 @@ std::string Compiler::affinity_chain(const Way& way) {
   for (const Target& target : *way.targets) {
     Rule rule;
     load_key(rule, target);
-    rule.lookup(set_of(SetId::kAffinity, ip6_).name, 0);
+    rule.lookup(set_of(remembered, ip6_).name, 0);
     go(rule, target);
     rules.push_back(std::move(rule));
   }

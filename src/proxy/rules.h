@@ -39,7 +39,9 @@ enum class SetId : uint8_t {
   kFirewalled,         ///< address . protocol . port with source ranges
   kSourceRanges,       ///< address . protocol . port . source
   kNodePortAddresses,  ///< address; only with --nodeport-addresses
-  kAffinity,           ///< source . address . port . endpoint . port, filled by the rules
+  kAffinityTcp,        ///< source . address . port . endpoint . port, filled by the rules
+  kAffinityUdp,
+  kAffinitySctp,
   kCount,
 };
 constexpr size_t kSets = static_cast<size_t>(SetId::kCount);
@@ -68,8 +70,17 @@ std::string pack(const std::vector<Entry>& entries);
 void for_each_entry(std::string_view packed, const std::function<void(const Entry&)>& each);
 
 struct Options {
-  std::vector<Prefix> cluster_cidrs;  ///< Of pods: what comes from elsewhere is masqueraded on its way to a cluster IP.
-  std::vector<Prefix> service_cidrs;  ///< Optional; packets to addresses in them that no service has are dropped.
+  /// How pods are told from others: what others send to a cluster IP is masqueraded.
+  enum class Local : uint8_t {
+    kClusterRanges,    ///< By cluster_cidrs; where there is none of a family nothing is masqueraded.
+    kNodeRanges,       ///< By the ranges of this node's Node object.
+    kInterface,        ///< They come through `local_interface`.
+    kInterfacePrefix,  ///< They come through an interface whose name begins so.
+  };
+  Local local = Local::kClusterRanges;
+  std::string local_interface;
+  std::vector<Prefix> cluster_cidrs;
+  std::vector<Prefix> service_cidrs;       ///< Optional; packets to addresses in them that no service has are dropped.
   std::vector<Prefix> nodeport_addresses;  ///< Node ports on the node's addresses in these; empty: on all.
   bool nodeport_primary = false;           ///< Only on the Node object's addresses.
   bool masquerade_all = false;
@@ -80,7 +91,7 @@ struct StaticChain {
   std::vector<nft::Rule> rules;
 };
 /// The chains that do not depend on services.
-std::vector<StaticChain> static_chains(const Options& options, bool ip6);
+std::vector<StaticChain> static_chains(const Options& options, const NodeView& node, bool ip6);
 /// The elements that do not depend on services.
 std::vector<Entry> static_entries(const Options& options, const NodeView& node, bool ip6);
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <functional>
 
 #include "base/hash.h"
 #include "proxy/rules.h"
@@ -68,12 +69,17 @@ std::array<nft::Set, kSets> make_sets(bool ip6) {
   sets[static_cast<size_t>(SetId::kSourceRanges)].interval = true;
   set(SetId::kNodePortAddresses, "nodeport-addresses", {address}, {}, "addresses that node ports are served on");
   sets[static_cast<size_t>(SetId::kNodePortAddresses)].interval = true;
-  set(SetId::kAffinity, "affinity", {address, address, Type::kInetService, address, Type::kInetService}, {},
-      "clients and the endpoints they stay with");
-  nft::Set& affinity = sets[static_cast<size_t>(SetId::kAffinity)];
-  affinity.dynamic = true;
-  affinity.timeouts = true;
-  affinity.size = kAffinitySize;
+  const std::pair<SetId, const char*> affinities[] = {{SetId::kAffinityTcp, "affinity-tcp"},
+                                                      {SetId::kAffinityUdp, "affinity-udp"},
+                                                      {SetId::kAffinitySctp, "affinity-sctp"}};
+  for (const auto& [id, name] : affinities) {
+    set(id, name, {address, address, Type::kInetService, address, Type::kInetService}, {},
+        "clients and the endpoints they stay with");
+    nft::Set& affinity = sets[static_cast<size_t>(id)];
+    affinity.dynamic = true;
+    affinity.timeouts = true;
+    affinity.size = kAffinitySize;
+  }
   return sets;
 }
 
@@ -101,6 +107,32 @@ std::vector<Prefix> of_family(const std::vector<Prefix>& prefixes, bool ip6) {
   std::vector<Prefix> out;
   for (const Prefix& prefix : prefixes) {
     if (is_ip6(prefix.address) == ip6) out.push_back(prefix);
+  }
+  return out;
+}
+
+/// Adds to a rule that the packet is a pod's.
+using FromPods = std::function<Rule(Rule)>;
+
+bool by_interface(const Options& options) {
+  return options.local == Options::Local::kInterface || options.local == Options::Local::kInterfacePrefix;
+}
+
+Rule on_pod_interface(const Options& options, Field name, Rule rule) {
+  return options.local == Options::Local::kInterface ? rule.match(name, nft::interface_bytes(options.local_interface))
+                                                     : rule.match_name_prefix(name, options.local_interface);
+}
+
+/// One rule for each of these matches what pods send.
+std::vector<FromPods> pod_sources(const Options& options, const NodeView& node, bool ip6) {
+  if (by_interface(options)) {
+    return {[=](Rule rule) { return on_pod_interface(options, Field::kIifName, std::move(rule)); }};
+  }
+  std::vector<FromPods> out;
+  const bool by_node = options.local == Options::Local::kNodeRanges;
+  for (const Prefix& prefix : of_family(by_node ? node.pod_ranges : options.cluster_cidrs, ip6)) {
+    out.emplace_back(
+        [=](Rule rule) { return rule.match_prefix(fields_of(ip6).source, prefix.address, prefix.length); });
   }
   return out;
 }
@@ -209,9 +241,9 @@ std::vector<Entry> static_entries(const Options& options, const NodeView& node, 
   return out;
 }
 
-std::vector<StaticChain> static_chains(const Options& options, bool ip6) {
+std::vector<StaticChain> static_chains(const Options& options, const NodeView& node, bool ip6) {
   const FamilyFields& f = fields_of(ip6);
-  const std::vector<Prefix> pods = of_family(options.cluster_cidrs, ip6);
+  const std::vector<FromPods> from_pods = pod_sources(options, node, ip6);
   const auto is_new = [] { return Rule().match_bits(Field::kCtState, nft::kCtNew); };
   const std::string local = nft::bytes_of(nft::kFibLocal);
   const auto front = {f.destination, Field::kL4Proto, Field::kThDport};
@@ -234,10 +266,9 @@ std::vector<StaticChain> static_chains(const Options& options, bool ip6) {
 
   std::vector<Rule> node_ports;
   std::vector<Rule> services;
-  for (const Prefix& prefix : pods) {
-    const auto from_pods = [&] { return Rule().match_prefix(f.source, prefix.address, prefix.length); };
-    services.push_back(from_pods().verdict_map(front, name_of(SetId::kServicesInternal)));
-    node_ports.push_back(from_pods().verdict_map(node_port, name_of(SetId::kNodePortsInternal)));
+  for (const FromPods& from : from_pods) {
+    services.push_back(from({}).verdict_map(front, name_of(SetId::kServicesInternal)));
+    node_ports.push_back(from({}).verdict_map(node_port, name_of(SetId::kNodePortsInternal)));
   }
   const auto from_node = [&] { return Rule().match(Field::kFibSaddrType, local); };
   services.push_back(from_node().verdict_map(front, name_of(SetId::kServicesInternal)));
@@ -257,10 +288,15 @@ std::vector<StaticChain> static_chains(const Options& options, bool ip6) {
   };
   if (options.masquerade_all) {
     masquerading.push_back(to_cluster_ip(Rule()).masquerade(true));
-  } else if (!pods.empty()) {
-    for (const Prefix& prefix : pods) {
+  } else if (!from_pods.empty()) {
+    for (const FromPods& from : from_pods) masquerading.push_back(to_cluster_ip(from({})).verdict(nft::return_()));
+    if (by_interface(options)) {
+      // Between two ports of a bridge the kernel does not tell here where a packet came in; processes of this machine
+      // have its addresses.
+      Rule bridged = Rule().match(Field::kIifName, nft::interface_bytes(""));
+      bridged.match(Field::kFibSaddrType, local, nft::Compare::kNotEqual);
       masquerading.push_back(
-          to_cluster_ip(Rule().match_prefix(f.source, prefix.address, prefix.length)).verdict(nft::return_()));
+          to_cluster_ip(on_pod_interface(options, Field::kOifName, std::move(bridged))).verdict(nft::return_()));
     }
     masquerading.push_back(to_cluster_ip(Rule()).masquerade(true));
   }
@@ -314,11 +350,8 @@ std::vector<StaticChain> static_chains(const Options& options, bool ip6) {
   // A late packet that its connection's memory does not accept would pass untranslated, and its receiver would reset a
   // connection it knows nothing of.
   std::vector<Rule> forward;
-  for (const Prefix& prefix : pods) {
-    forward.push_back(Rule()
-                          .match_bits(Field::kCtState, nft::kCtInvalid)
-                          .match_prefix(f.source, prefix.address, prefix.length)
-                          .verdict(nft::drop()));
+  for (const FromPods& from : from_pods) {
+    forward.push_back(from(Rule().match_bits(Field::kCtState, nft::kCtInvalid)).verdict(nft::drop()));
   }
   base("filter-forward", "filter", Hook::kForward, 0, std::move(forward));
   return out;

@@ -36,6 +36,8 @@ void add_flags(FlagSet& flags, ControllerOptions& options) {
   }
   flags.add("load-balancer-ip-range", &load_balancer_ip_ranges(),
             "addresses that services of type LoadBalancer get: CIDR or FIRST-LAST (default: the nodes' own)");
+  flags.add("load-balancer-announce", &load_balancer_announcement(),
+            "how packets for addresses of that range come to a node: layer2 (one node answers for each) or none");
   flags.add("node-monitor-grace-period", &options.node_monitor_grace_period,
             "silence after which a node counts as not ready");
   flags.add("terminated-pod-gc-threshold", &options.terminated_pod_gc_threshold, "finished pods that are kept; 0: all");

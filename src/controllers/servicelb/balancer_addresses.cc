@@ -14,8 +14,6 @@ namespace {
 using api::corev1::Node;
 using api::corev1::Service;
 
-constexpr std::string_view kExcluded = "node.kubernetes.io/exclude-from-external-load-balancers";
-
 std::string bytes_of(const IpAddress& address) {
   return {reinterpret_cast<const char*>(address.bytes.data()), address.size()};
 }
@@ -69,6 +67,11 @@ std::vector<std::string>& load_balancer_ip_ranges() {
   return ranges;
 }
 
+std::string& load_balancer_announcement() {
+  static std::string how = "layer2";
+  return how;
+}
+
 Result<std::vector<AddressRange>> parse_ranges(const std::vector<std::string>& texts) {
   std::vector<AddressRange> out;
   for (const std::string& text : texts) {
@@ -85,12 +88,6 @@ Result<std::vector<AddressRange>> parse_ranges(const std::vector<std::string>& t
 bool wants_balancer(const Service& service) {
   return service.spec.type == "LoadBalancer" && !service.metadata.deletion_timestamp &&
          service.spec.load_balancer_class.value_or(std::string(kNodeBalancerClass)) == kNodeBalancerClass;
-}
-
-bool serves_balancers(const Node& node) {
-  if (node.metadata.deletion_timestamp || node.metadata.labels.contains(kExcluded)) return false;
-  return std::any_of(node.status.conditions.begin(), node.status.conditions.end(),
-                     [](const auto& condition) { return condition.type == "Ready" && condition.status == "True"; });
 }
 
 std::vector<std::string> node_addresses(const Service& service, const NodePointers& nodes,

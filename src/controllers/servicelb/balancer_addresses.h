@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/load_balancer.h"
 #include "api/types/corev1.h"
 #include "api/types/discoveryv1.h"
 #include "base/result.h"
@@ -18,6 +19,10 @@ inline constexpr std::string_view kNodeBalancerClass = "trireme.io/node-balancer
 /// Set once, by --load-balancer-ip-range, before the controllers start: "198.51.100.0/28" or
 /// "198.51.100.5-198.51.100.9", one or more. Empty: the nodes' own addresses are given.
 std::vector<std::string>& load_balancer_ip_ranges();
+
+/// How packets for addresses of those ranges come to a node; set once, by --load-balancer-announce: "layer2" (one node
+/// answers for each) or "none" (the network sees to it).
+std::string& load_balancer_announcement();
 
 /// Addresses from first to last, as bytes of 4 or 16.
 struct AddressRange {
@@ -34,8 +39,7 @@ Result<std::vector<AddressRange>> parse_ranges(const std::vector<std::string>& t
 /// Whether this controller has to do with the service.
 bool wants_balancer(const api::corev1::Service& service);
 
-/// Whether services may be reached through the node: Ready, not going away, and not excluded by its label.
-bool serves_balancers(const api::corev1::Node& node);
+using api::serves_balancers;
 
 using NodePointers = std::vector<std::shared_ptr<const api::corev1::Node>>;
 using SlicePointers = std::vector<std::shared_ptr<const api::discoveryv1::EndpointSlice>>;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "api/codec.h"
+#include "api/load_balancer.h"
 #include "api/value.h"
 
 namespace trireme::controllers {
@@ -40,6 +42,25 @@ bool same_addresses(const Node& a, const Node& b) {
       [](const auto& one, const auto& other) { return one.type == other.type && one.address == other.address; });
 }
 
+/// The service's conditions as a patch has them, with ours as long as one node is to answer for each of its addresses.
+Result<api::Value> conditions_of(const Service& service, bool announced, WallTime now) {
+  api::Value out = api::Value::array();
+  for (const auto& condition : service.status.conditions) {
+    if (condition.type == api::kLayer2Condition) continue;
+    TRY_ASSIGN(api::Value one, api::parse_value(api::encode_json(condition)));
+    out.push_back(std::move(one));
+  }
+  if (!announced) return out;
+  api::Value own = api::Value::object();
+  own["type"] = api::kLayer2Condition;
+  own["status"] = "True";
+  own["reason"] = "AddressOfRange";
+  own["message"] = "one node answers for each of the service's addresses";
+  own["lastTransitionTime"] = api::Time(now).to_string();
+  out.push_back(std::move(own));
+  return out;
+}
+
 std::vector<std::string> status_addresses(const Service& service) {
   std::vector<std::string> out;
   for (const auto& ingress : service.status.load_balancer.ingress) out.push_back(ingress.ip);
@@ -59,6 +80,9 @@ ServiceLbController::ServiceLbController(const ControllerContext& context)
     ranges_ = std::move(*ranges);
   } else {
     bad_ranges_ = ranges.status();
+  }
+  if (const std::string& how = load_balancer_announcement(); how != "layer2" && how != "none") {
+    bad_ranges_ = Status::bad_request(fmt::format("--load-balancer-announce: \"{}\" is neither layer2 nor none", how));
   }
   slices_.add_index(std::string(kServiceIndex), [](const EndpointSlice& slice) {
     auto name = slice.metadata.labels.find("kubernetes.io/service-name");
@@ -152,7 +176,9 @@ Result<Outcome> ServiceLbController::reconcile(const std::string& key) {
     addresses = std::vector<std::string>();
   }
   given_[key] = *addresses;
-  if (status_addresses(*service) == *addresses) return Outcome::done();
+  const bool announced = !ranges_.empty() && !addresses->empty() && load_balancer_announcement() == "layer2";
+  const bool was_announced = api::is_announced(*service);
+  if (status_addresses(*service) == *addresses && announced == was_announced) return Outcome::done();
   api::Value ingress = api::Value::array();
   for (const std::string& address : *addresses) {
     api::Value one = api::Value::object();
@@ -162,6 +188,9 @@ Result<Outcome> ServiceLbController::reconcile(const std::string& key) {
   }
   api::Value patch = api::Value::object();
   patch["status"]["loadBalancer"]["ingress"] = std::move(ingress);
+  if (announced != was_announced) {
+    TRY_ASSIGN(patch["status"]["conditions"], conditions_of(*service, announced, clock().now()));
+  }
   const auto patched = client().patch<Service>(service->metadata.namespace_, service->metadata.name,
                                                client::PatchType::kMerge, api::to_json(patch), "status");
   if (!patched.ok()) {

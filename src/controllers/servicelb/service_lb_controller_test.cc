@@ -111,6 +111,33 @@ TEST(BalancerAddressesTest, RangesGiveTheFirstFreeAddressAndKeepIt) {
   }
 }
 
+TEST_F(ControllersSuite, AddressesOfARangeAreMarkedForOneNodeToAnswerFor) {
+  const auto with_range = [](std::vector<std::string> ranges) { load_balancer_ip_ranges() = std::move(ranges); };
+  with_range({"198.51.100.4-198.51.100.5"});
+  run("service-lb-controller");
+  with_range({});
+  Watched<Service> services(raw());
+  create(*ready_node("a", "192.0.2.1"));
+  create(balancer("web", 80));
+  EXPECT_TRUE(services.until([&] {
+    const auto service = services.get("default", "web");
+    return service && api::is_announced(*service) && service->status.load_balancer.ingress.size() == 1 &&
+           service->status.load_balancer.ingress[0].ip == "198.51.100.4";
+  }));
+  // None is left for a third.
+  create(balancer("second", 80));
+  EXPECT_TRUE(services.until([&] {
+    const auto service = services.get("default", "second");
+    return service && api::is_announced(*service);
+  }));
+  create(balancer("third", 80));
+  ASSERT_TRUE(client().remove<Service>("default", "web").ok());
+  EXPECT_TRUE(services.until([&] {
+    const auto service = services.get("default", "third");
+    return service && api::is_announced(*service) && service->status.load_balancer.ingress[0].ip == "198.51.100.4";
+  }));
+}
+
 TEST_F(ControllersSuite, LoadBalancersGetTheNodesAddressesOnePortOneService) {
   run("service-lb-controller");
   Watched<Service> services(raw());

@@ -1,0 +1,61 @@
+#include "proxy/announce_plan.h"
+
+#include <algorithm>
+
+#include "api/load_balancer.h"
+#include "base/hash.h"
+#include "client/informer.h"
+
+namespace trireme::proxy {
+namespace {
+
+/// FNV-1a alone hardly spreads what the last characters say, in which names of nodes differ.
+uint64_t weight(const IpAddress& address, const std::string& node) {
+  uint64_t hash = fnv1a_64(node + "#" + address.to_string());
+  hash = (hash ^ (hash >> 30U)) * 0xbf58476d1ce4e5b9U;
+  hash = (hash ^ (hash >> 27U)) * 0x94d049bb133111ebU;
+  return hash ^ (hash >> 31U);
+}
+
+std::set<std::string> nodes_with_endpoints(const std::vector<SlicePointer>& slices) {
+  std::set<std::string> out;
+  for (const SlicePointer& slice : slices) {
+    for (const auto& endpoint : slice->endpoints) {
+      if (endpoint.node_name && endpoint.conditions.ready.value_or(true)) out.insert(*endpoint.node_name);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+AnnouncePlan plan_announcements(const std::vector<ServicePointer>& services, const std::vector<NodePointer>& nodes,
+                                const std::function<std::vector<SlicePointer>(const std::string& key)>& slices_of,
+                                std::string_view self) {
+  AnnouncePlan plan;
+  std::vector<std::string> able;
+  for (const NodePointer& node : nodes) {
+    if (api::serves_balancers(*node)) able.push_back(node->metadata.name);
+  }
+  std::ranges::sort(able);
+  for (const ServicePointer& service : services) {
+    if (!api::is_announced(*service)) continue;
+    const std::string key = client::key_of(service->metadata);
+    std::vector<std::string> candidates = able;
+    if (service->spec.external_traffic_policy == "Local") {
+      const std::set<std::string> serving = nodes_with_endpoints(slices_of(key));
+      std::erase_if(candidates, [&](const std::string& name) { return !serving.contains(name); });
+    }
+    for (const auto& ingress : service->status.load_balancer.ingress) {
+      const auto address = IpAddress::parse(ingress.ip);
+      if (!address || ingress.ip_mode.value_or("VIP") == "Proxy") continue;
+      plan.all.emplace(*address, key);
+      const auto chosen =
+          std::ranges::max_element(candidates, {}, [&](const std::string& name) { return weight(*address, name); });
+      if (chosen != candidates.end() && *chosen == self) plan.ours.insert(*address);
+    }
+  }
+  return plan;
+}
+
+}  // namespace trireme::proxy
