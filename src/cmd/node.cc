@@ -82,6 +82,7 @@ Status Node::prepare_network() {
     log::error("Network policies do not hold, and services do not work, between pods of this machine",
                {{"error", status}});
   }
+  return {};
 }
 
 Status Node::prepare_runtime(const std::string& cni_config_folder) {
