@@ -296,8 +296,12 @@ Result<ClientConfig> in_cluster_config(const std::string& folder) {
 
 Result<ClientConfig> default_client_config() {
   TRY_ASSIGN(const Kubeconfig kubeconfig, load_kubeconfig(kubeconfig_paths()));
-  const bool in_pod = std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
-  return kubeconfig.current_context.empty() && in_pod ? in_cluster_config() : client_config(kubeconfig);
+  if (!kubeconfig.current_context.empty()) return client_config(kubeconfig);
+  if (std::getenv("KUBERNETES_SERVICE_HOST") != nullptr) return in_cluster_config();
+  if (!kubeconfig.clusters.empty()) return client_config(kubeconfig);
+  return Status::not_found(
+      "there is no kubeconfig: none was given, and none is found by $KUBECONFIG, in ~/.kube/config or "
+      "in a pod's service account");
 }
 
 Result<std::shared_ptr<net::Transport>> connect(ClientConfig config) {

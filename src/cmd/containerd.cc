@@ -11,6 +11,7 @@
 #include <fstream>
 #include <thread>
 
+#include "base/text.h"
 #include "linux/file.h"
 #include "linux/process.h"
 
@@ -113,6 +114,24 @@ bool accepts_connections(const std::string& socket) {
 
 }  // namespace
 
+Result<ContainerdOptions> last_containerd_options(const std::string& folder) {
+  TRY_ASSIGN(const std::string text, linux::read_file(folder + "/config.toml"));
+  const auto setting = [&](std::string_view name) -> std::string {
+    for (const std::string_view line : split_list(text, '\n')) {
+      const auto value = line.starts_with(name) ? line.find(" = \"") : std::string_view::npos;
+      if (value == name.size() && line.ends_with('"'))
+        return std::string(line.substr(value + 4, line.size() - value - 5));
+    }
+    return {};
+  };
+  ContainerdOptions options;
+  options.folder = folder;
+  options.cni_config_folder = setting("conf_dir");
+  options.cni_program_folder = setting("bin_dir");
+  options.sandbox_image = setting("sandbox_image");
+  return options;
+}
+
 pid_t running_containerd(const std::string& folder) {
   auto text = linux::read_file(folder + "/containerd.pid");
   if (!text.ok()) return 0;
@@ -153,14 +172,6 @@ Result<std::unique_ptr<Containerd>> Containerd::start(const ContainerdOptions& o
     containerd->stop();
   }
   TRY(linux::replace_file(containerd->configuration_file_, wanted, 0644));
-  TRY(containerd->launch());
-  return containerd;
-}
-
-Result<std::unique_ptr<Containerd>> Containerd::start_again(const std::string& folder) {
-  auto containerd = std::unique_ptr<Containerd>(new Containerd(folder));
-  if (containerd->pid_ != 0) return containerd;
-  if (!linux::exists(containerd->configuration_file_)) return Status::not_found(containerd->configuration_file_);
   TRY(containerd->launch());
   return containerd;
 }

@@ -26,8 +26,6 @@ struct ContainerdOptions {
 class Containerd {
  public:
   static Result<std::unique_ptr<Containerd>> start(const ContainerdOptions& options);
-  /// As it was started last in this folder. NotFound: it never was.
-  static Result<std::unique_ptr<Containerd>> start_again(const std::string& folder);
 
   std::string endpoint() const { return "unix://" + socket_; }
   /// Blocks until it accepts connections.
@@ -45,6 +43,9 @@ class Containerd {
   std::string pid_file_;
   pid_t pid_ = 0;
 };
+
+/// How containerd was started last in this folder, as far as removing its pods needs it. NotFound: it never was.
+Result<ContainerdOptions> last_containerd_options(const std::string& folder);
 
 /// The process id of the containerd that runs on `folder`'s configuration, 0 when none does.
 pid_t running_containerd(const std::string& folder);

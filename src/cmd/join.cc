@@ -186,7 +186,8 @@ class JoinedNode {
     options_.node.cluster_cidr = membership_.facts.cluster_cidr;
     options_.node.service_cidr = membership_.facts.service_cidr;
     if (!network_given_) options_.node.network = membership_.facts.network;
-    options_.node.cluster_domain = membership_.facts.cluster_domain;
+    // Servers from before the cluster's DNS say nothing of it.
+    if (!membership_.facts.cluster_domain.empty()) options_.node.cluster_domain = membership_.facts.cluster_domain;
     const std::string& dns = membership_.facts.cluster_dns;
     if (options_.node.cluster_dns.empty()) {
       for (const std::string_view address : split_list(dns)) options_.node.cluster_dns.emplace_back(address);

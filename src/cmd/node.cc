@@ -33,6 +33,7 @@ namespace {
 
 constexpr auto kContainerdTimeout = std::chrono::seconds(30);
 constexpr auto kReadyPoll = std::chrono::milliseconds(10);
+constexpr auto kPluginPatience = std::chrono::seconds(5);
 
 /// Null: the node has not said yet.
 const api::corev1::NodeCondition* readiness(const api::corev1::Node& node) {
@@ -181,7 +182,11 @@ Status Node::wait_ready(Duration timeout) {
     auto node = client.get<api::corev1::Node>("", options_.node_name);
     const auto* ready = node.ok() ? readiness(*node) : nullptr;
     if (ready != nullptr && ready->status == "True") return {};
-    if (ready != nullptr && options_.network == "none" && lacks_only_a_network_plugin(ready->message)) {
+    // The runtime may not have read yet what is there.
+    const bool configured = !linux::list_dir(options_.cni_config_folder()).empty();
+    const bool long_enough = clock_->monotonic() > deadline - timeout + kPluginPatience;
+    if (ready != nullptr && options_.network == "none" && lacks_only_a_network_plugin(ready->message) &&
+        (!configured || long_enough)) {
       fmt::print("  {} is not Ready before a network plugin is configured in {}\n", options_.node_name,
                  options_.cni_config_folder());
       return {};

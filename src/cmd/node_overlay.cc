@@ -61,6 +61,19 @@ Result<NetworkConfig> network_config(const ClusterOptions& options) {
   return config;
 }
 
+/// What an earlier start with an overlay has left would stand beside the other plugin's network.
+Status forget_overlay(const ClusterOptions& options) {
+  if (!linux::exists(config_file(options))) return {};
+  TRY(remove_node_overlay(options));
+  for (const std::string_view range : split_list(options.cluster_cidr)) {
+    TRY(linux::remove_unreachable_route(std::string(range)));
+  }
+  for (const std::string& file : {cni_file(options), subnet_file(options), config_file(options)}) {
+    TRY(linux::remove_tree(file));
+  }
+  return {};
+}
+
 }  // namespace
 
 NodeNetworkOptions node_network_options(const ClusterOptions& options) {
@@ -78,19 +91,6 @@ Result<std::string> network_fact(const ClusterOptions& options) {
   if (options.network == kNone) return options.network;
   TRY_ASSIGN(const NetworkConfig config, network_config(options));
   return overlay::network_config_json(config);
-}
-
-/// What an earlier start with an overlay has left would stand beside the other plugin's network.
-static Status forget_overlay(const ClusterOptions& options) {
-  if (!linux::exists(config_file(options))) return {};
-  TRY(remove_node_overlay(options));
-  for (const std::string_view range : split_list(options.cluster_cidr)) {
-    TRY(linux::remove_unreachable_route(std::string(range)));
-  }
-  for (const std::string& file : {cni_file(options), subnet_file(options), config_file(options)}) {
-    TRY(linux::remove_tree(file));
-  }
-  return {};
 }
 
 Result<std::unique_ptr<overlay::Overlay>> start_node_overlay(const ClusterOptions& options,

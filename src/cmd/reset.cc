@@ -27,7 +27,15 @@ constexpr auto kContainerdTimeout = std::chrono::seconds(30);
 Status remove_pods(const ClusterOptions& options) {
   if (!linux::exists(options.containerd_folder() + "/root")) return {};
   // With the network plugin that has made them.
-  TRY_ASSIGN(auto containerd, Containerd::start_again(options.containerd_folder()));
+  TRY_ASSIGN(ContainerdOptions containerd_options, last_containerd_options(options.containerd_folder()));
+  if (linux::list_dir(containerd_options.cni_config_folder).empty()) {
+    // It was removed meanwhile, and without one containerd keeps pods. Links go with their namespaces.
+    containerd_options.cni_config_folder = options.network_folder() + "/no-plugin";
+    TRY(linux::make_dirs(containerd_options.cni_config_folder));
+    TRY(linux::write_file(containerd_options.cni_config_folder + "/none.conflist",
+                          R"({"cniVersion": "0.4.0", "name": "none", "plugins": [{"type": "loopback"}]})", 0644));
+  }
+  TRY_ASSIGN(auto containerd, Containerd::start(containerd_options));
   Status status = containerd->wait_ready(kContainerdTimeout);
   if (status.ok()) status = remove_all_pods(containerd->endpoint());
   containerd->stop();

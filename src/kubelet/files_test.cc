@@ -267,6 +267,9 @@ TEST(NodeStatus, DescribesTheMachineAndItsTroubles) {
   later.now += minutes(3);
   auto status = make_node_status(later, node.status);
   EXPECT_FALSE(node_status_changed(status, node.status));
+  later.runtime_conditions.push_back(
+      {"ContainerdHasNoDeprecationWarnings", false, "ContainerdHasDeprecationWarnings", ""});
+  EXPECT_EQ(find(make_node_status(later, node.status), "Ready"), "True/KubeletReady");
   later.runtime_conditions[1] = {"NetworkReady", false, "NetworkPluginNotReady", "no CNI"};
   EXPECT_TRUE(network_state(facts.runtime_conditions).ok());
   EXPECT_EQ(network_state(later.runtime_conditions).message(),

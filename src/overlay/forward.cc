@@ -59,12 +59,13 @@ Result<Standing> look(nft::Socket& socket, const nft::Table& table, const std::s
   Standing out;
   const auto forward = socket.chain(table, kBaseChain);
   if (!forward.ok() && !forward.status().is(Reason::kNotFound)) return forward.status();
-  if (!forward.ok() || forward->hook != nft::Hook::kForward) return out;
-  out.has_forward = true;
-  TRY_ASSIGN(const auto rules, socket.rules(table, kBaseChain));
-  const std::string jump = fmt::format("jump -> {} ]", chain);
-  for (const nft::ListedRule& rule : rules) {
-    if (rule.text.find(jump) != std::string::npos) out.jumps.push_back(rule.handle);
+  out.has_forward = forward.ok() && forward->hook == nft::Hook::kForward;
+  if (out.has_forward) {
+    TRY_ASSIGN(const auto rules, socket.rules(table, kBaseChain));
+    const std::string jump = fmt::format("jump -> {} ]", chain);
+    for (const nft::ListedRule& rule : rules) {
+      if (rule.text.find(jump) != std::string::npos) out.jumps.push_back(rule.handle);
+    }
   }
   const auto own = socket.chain(table, chain);
   if (!own.ok()) return own.status().is(Reason::kNotFound) ? Result<Standing>(out) : own.status();

@@ -90,6 +90,10 @@ TEST_F(ForwardRootTest, RulesAreSuchAsIptablesReads) {
   EXPECT_EQ(*socket_->generation(), *generation) << "what stands is not written again";
   remove();
   EXPECT_EQ(run("nft list ruleset"), before);
+  ensure();
+  run("nft 'flush chain ip filter FORWARD; delete chain ip filter FORWARD'");
+  remove();
+  EXPECT_EQ(run("nft list table ip filter | grep -c TRIREME || true"), "0\n");
 }
 
 TEST_F(ForwardRootTest, WhatIsMissingIsPutBack) {

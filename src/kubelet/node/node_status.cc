@@ -16,6 +16,8 @@ using api::corev1::Node;
 using api::corev1::NodeCondition;
 using api::corev1::NodeStatus;
 
+// Runtimes report other conditions, too, such as that their configuration is out of date.
+constexpr std::string_view kRuntimeReady = "RuntimeReady";
 constexpr std::string_view kNetworkReady = "NetworkReady";
 constexpr size_t kMaxImages = 50;  // upstream's --node-status-max-images
 constexpr size_t kMaxNamesPerImage = 5;
@@ -40,7 +42,8 @@ std::string not_ready_reason(const NodeFacts& facts) {
   if (!facts.runtime_reachable) return "container runtime is down";
   std::vector<std::string> problems;
   for (const cri::RuntimeCondition& condition : facts.runtime_conditions) {
-    if (!condition.status) problems.push_back(problem_of(condition));
+    const bool counts = condition.type == kRuntimeReady || condition.type == kNetworkReady;
+    if (counts && !condition.status) problems.push_back(problem_of(condition));
   }
   return fmt::format("{}", fmt::join(problems, ", "));
 }
