@@ -17,6 +17,7 @@ Chain default_chain(std::shared_ptr<Caches> caches, std::shared_ptr<authz::Autho
            resource_quota_plugin(caches, configuration.limited_resources)}) {
     if (!configuration.disabled.contains(plugin->name())) chain.add(plugin);
   }
+  chain.add(rbac_escalation_plugin(std::move(caches), std::move(authorizer)));
   return chain;
 }
 

@@ -215,5 +215,82 @@ TEST_F(DefaultChainTest, CertificatesAreApprovedAndSignedByThoseWhoMay) {
   EXPECT_EQ(admin("PUT", requests + "/dora/approval", api::to_json(*stored)).status, 200);
 }
 
+TEST_F(DefaultChainTest, NobodyGrantsWhatTheyDoNotHold) {
+  const std::string group = "/apis/rbac.authorization.k8s.io/v1/";
+  const auto as_ann = [&](const std::string& method, const std::string& target, const std::string& body) {
+    return send("ann", method, target, body, {"team"});
+  };
+  // Ann may read pods in default, and write roles and bindings there.
+  ASSERT_EQ(admin("POST", group + "namespaces/default/roles",
+                  R"({"metadata":{"name":"ann"},"rules":[{"verbs":["get","list"],"apiGroups":[""],"resources":["pods"]},
+                     {"verbs":["*"],"apiGroups":["rbac.authorization.k8s.io"],"resources":["roles","rolebindings"],
+                      "resourceNames":[]}]})")
+                .status,
+            201);
+  ASSERT_EQ(
+      admin("POST", group + "namespaces/default/rolebindings",
+            R"({"metadata":{"name":"ann"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"ann"},
+                     "subjects":[{"kind":"Group","apiGroup":"rbac.authorization.k8s.io","name":"team"}]})")
+          .status,
+      201);
+  // `*` on roles holds escalate and bind as well; without them only what she has can be given.
+  ASSERT_EQ(admin("PATCH", group + "namespaces/default/roles/ann", "").status, 415);
+  ASSERT_EQ(admin("PUT", group + "namespaces/default/roles/ann",
+                  R"({"metadata":{"name":"ann"},"rules":[{"verbs":["get","list"],"apiGroups":[""],"resources":["pods"]},
+                     {"verbs":["create","get","update"],"apiGroups":["rbac.authorization.k8s.io"],
+                      "resources":["roles","rolebindings"]}]})")
+                .status,
+            200);
+  const std::string roles = group + "namespaces/default/roles";
+  EXPECT_EQ(as_ann("POST", roles,
+                   R"({"metadata":{"name":"fits"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"],
+                      "resourceNames":["a"]}]})")
+                .status,
+            201);
+  const net::Response refused =
+      as_ann("POST", roles, R"({"metadata":{"name":"more"},"rules":[{"verbs":["get","delete"],"apiGroups":[""],
+                                "resources":["pods","secrets"]}]})");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_EQ(text(refused, {"message"}),
+            "roles.rbac.authorization.k8s.io \"more\" is forbidden: user \"ann\" (groups=[\"team\" "
+            "\"system:authenticated\"]) is attempting to grant RBAC permissions not currently held:\n"
+            "{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"delete\"]}\n"
+            "{APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"delete\", \"get\"]}");
+  EXPECT_EQ(as_ann("POST", roles,
+                   R"({"metadata":{"name":"all"},"rules":[{"verbs":["*"],"apiGroups":["*"],"resources":["*"]}]})")
+                .status,
+            403);
+  // An update that grants nothing new is nobody's escalation.
+  EXPECT_EQ(as_ann("PUT", roles + "/fits",
+                   R"({"metadata":{"name":"fits","labels":{"x":"y"}},"rules":[{"verbs":["get"],"apiGroups":[""],
+                      "resources":["pods"],"resourceNames":["a"]}]})")
+                .status,
+            200);
+  const auto bind = [&](const std::string& name, const std::string& kind, const std::string& role) {
+    return as_ann("POST", group + "namespaces/default/rolebindings",
+                  R"({"metadata":{"name":")" + name +
+                      R"("},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":")" + kind + R"(","name":")" +
+                      role + R"("},"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"bob"}]})")
+        .status;
+  };
+  EXPECT_EQ(bind("reads", "Role", "fits"), 201);
+  EXPECT_EQ(bind("rules", "ClusterRole", "cluster-admin"), 403);
+  EXPECT_EQ(bind("none", "Role", "missing"), 404);
+  // Whoever may bind a role need not hold it.
+  ASSERT_EQ(admin("POST", group + "clusterroles",
+                  R"({"metadata":{"name":"binder"},"rules":[{"verbs":["bind"],"apiGroups":["rbac.authorization.k8s.io"],
+                     "resources":["clusterroles"],"resourceNames":["view"]}]})")
+                .status,
+            201);
+  ASSERT_EQ(
+      admin("POST", group + "clusterrolebindings",
+            R"({"metadata":{"name":"binder"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole",
+                     "name":"binder"},"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"ann"}]})")
+          .status,
+      201);
+  EXPECT_EQ(bind("views", "ClusterRole", "view"), 201);
+  EXPECT_EQ(bind("edits", "ClusterRole", "edit"), 403);
+}
+
 }  // namespace
 }  // namespace trireme::apiserver

@@ -47,6 +47,12 @@ std::shared_ptr<Plugin> certificate_approval_plugin(std::shared_ptr<authz::Autho
 std::shared_ptr<Plugin> certificate_signing_plugin(std::shared_ptr<authz::Authorizer> authorizer);
 std::shared_ptr<Plugin> certificate_subject_restriction_plugin();
 
+/// Nobody grants rights that they do not hold: RBAC's rule for writing roles and bindings. No plugin upstream, but a part of
+/// the resources' storage; it cannot be disabled.
+/// Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
+std::shared_ptr<Plugin> rbac_escalation_plugin(std::shared_ptr<Caches> caches,
+                                               std::shared_ptr<authz::Authorizer> authorizer);
+
 /// LimitRanger: fills in the requests and limits that a namespace's LimitRanges give to containers that name none, and
 /// refuses pods and claims outside their bounds.
 /// Source: https://kubernetes.io/docs/concepts/policy/limit-range/

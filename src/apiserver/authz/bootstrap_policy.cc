@@ -207,6 +207,7 @@ std::vector<PolicyRule> controller_manager_rules() {
           rule("create", "authentication.k8s.io", "tokenreviews"),
           rule("create", "authorization.k8s.io", "subjectaccessreviews"),
           rule("approve sign", "certificates.k8s.io", "signers"),
+          rule("escalate", "rbac.authorization.k8s.io", "clusterroles"),  // aggregated roles
           rule("use", "policy", "podsecuritypolicies"),
           paths("get", "*"),
       },
