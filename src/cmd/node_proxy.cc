@@ -16,6 +16,7 @@
 #include "cmd/stop_signals.h"
 #include "kubelet/node/machine.h"
 #include "linux/file.h"
+#include "proxy/announcer.h"
 #include "proxy/config.h"
 #include "proxy/proxy.h"
 
@@ -143,9 +144,12 @@ Status run_proxy(const ProxyFlags& flags) {
   client::InformerFactory informers(raw, clock);
   drop_unread(informers);
   auto events = std::make_shared<client::EventBroadcaster>(client::Client(raw), clock);
+  const std::string node = options.node_name;
   TRY_ASSIGN(auto running, proxy::Proxy::start(std::move(options), {informers, clock, nullptr, events}));
+  TRY_ASSIGN(auto announcer, proxy::Announcer::start(node, {informers, clock, events}));
   int signal = 0;
   sigwait(&signals, &signal);
+  announcer.reset();
   running.reset();
   return {};
 }
