@@ -47,7 +47,6 @@ class RunningAnnouncer final : public Announcer {
       const std::lock_guard lock(shared_->mutex);
       shared_->announcer = nullptr;
     }
-    monitor_.reset();
     thread_.request_stop();
     if (thread_.joinable()) thread_.join();
   }
