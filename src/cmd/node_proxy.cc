@@ -2,7 +2,9 @@
 #include "cmd/node_proxy.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <thread>
 
@@ -16,6 +18,7 @@
 #include "cmd/stop_signals.h"
 #include "kubelet/node/machine.h"
 #include "linux/file.h"
+#include "linux/file_change.h"
 #include "proxy/announcer.h"
 #include "proxy/config.h"
 #include "proxy/proxy.h"
@@ -111,6 +114,7 @@ Result<ProxyFlags> read_proxy_flags(const std::vector<std::string>& words) {
   if (!config.ok()) return config.status().with_context(given.config_file);
   ProxyFlags again;
   again.config = std::move(*config);
+  again.config_file = given.config_file;
   TRY(proxy_flags(again).parse(words).status());
   return again;
 }
@@ -147,10 +151,21 @@ Status run_proxy(const ProxyFlags& flags) {
   const std::string node = options.node_name;
   TRY_ASSIGN(auto running, proxy::Proxy::start(std::move(options), {informers, clock, nullptr, events}));
   TRY_ASSIGN(auto announcer, proxy::Announcer::start(node, {informers, clock, events}));
+  // Whoever runs this process starts it anew, as with upstream's.
+  std::atomic<bool> outdated = false;
+  std::unique_ptr<linux::FileChange> file;
+  if (!flags.config_file.empty()) {
+    TRY_ASSIGN(file, linux::FileChange::start(flags.config_file, [&outdated] {
+                 outdated = true;
+                 ::kill(::getpid(), SIGTERM);
+               }));
+  }
   int signal = 0;
   sigwait(&signals, &signal);
+  file.reset();
   announcer.reset();
   running.reset();
+  if (outdated) return Status::bad_request("content of the proxy server's configuration file was updated");
   return {};
 }
 
