@@ -170,6 +170,7 @@ Status complete(ClusterOptions& options) {
       return Status::bad_request(fmt::format("flag --cluster-dns: \"{}\" is no address", address));
     }
   }
+  TRY(controllers::check_load_balancer_flags());
   return parse_mirrors(options.registry_mirrors).status();
 }
 

@@ -2,7 +2,10 @@
 #include "cmd/node_proxy.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <csignal>
 #include <thread>
 
 #include "base/flags.h"
@@ -15,6 +18,8 @@
 #include "cmd/configz.h"
 #include "kubelet/node/machine.h"
 #include "linux/file.h"
+#include "linux/file_change.h"
+#include "proxy/announcer.h"
 #include "proxy/config.h"
 #include "proxy/proxy.h"
 
@@ -109,6 +114,7 @@ Result<ProxyFlags> read_proxy_flags(const std::vector<std::string>& words) {
   if (!config.ok()) return config.status().with_context(given.config_file);
   ProxyFlags again;
   again.config = std::move(*config);
+  again.config_file = given.config_file;
   TRY(proxy_flags(again).parse(words).status());
   return again;
 }
@@ -128,11 +134,15 @@ Status prepare_kernel(const proxy::Configuration& config) {
 
 /// What a proxy in a process of its own consists of, in the order of its making.
 struct RunningProxy {
+  std::atomic<bool> outdated = false;  ///< Its configuration file has changed.
   std::unique_ptr<client::InformerFactory> informers;
   std::unique_ptr<proxy::Proxy> proxy;
+  std::unique_ptr<proxy::Announcer> announcer;
+  std::unique_ptr<linux::FileChange> config_file;
 };
 
-Status start_proxy(const proxy::Configuration& config, RunningProxy& running) {
+Status start_proxy(const ProxyFlags& flags, RunningProxy& running) {
+  const proxy::Configuration& config = flags.config;
   TRY_ASSIGN(proxy::ProxyOptions options, proxy::options_of(config));
   tell_differences(config);
   Status status = prepare_kernel(config);
@@ -147,7 +157,15 @@ Status start_proxy(const proxy::Configuration& config, RunningProxy& running) {
   running.informers = std::make_unique<client::InformerFactory>(raw, clock);
   drop_unread(*running.informers);
   auto events = std::make_shared<client::EventBroadcaster>(client::Client(raw), clock);
+  const std::string node = options.node_name;
   TRY_ASSIGN(running.proxy, proxy::Proxy::start(std::move(options), {*running.informers, clock, nullptr, events}));
+  TRY_ASSIGN(running.announcer, proxy::Announcer::start(node, {*running.informers, clock, events}));
+  if (flags.config_file.empty()) return {};
+  // Whoever runs this process starts it anew, as with upstream's.
+  TRY_ASSIGN(running.config_file, linux::FileChange::start(flags.config_file, [&outdated = running.outdated] {
+               outdated = true;
+               ::kill(::getpid(), SIGTERM);
+             }));
   return {};
 }
 

@@ -134,8 +134,8 @@ class Netlink {
   Result<std::vector<Neighbour>> neighbours(int link);
   /// A bridge's or VXLAN device's entries.
   Result<std::vector<Neighbour>> forwarding(int link);
-  /// Entries of the kind `proxy`, of both families. That the kernel answers needs forwarding on the link, and a route to
-  /// the address over another one; for IPv6 also the link's proxy_ndp.
+  /// Entries of the kind `proxy`, of both families. That the kernel answers needs forwarding on the link, and a route
+  /// to the address over another one; for IPv6 also the link's proxy_ndp.
   Result<std::vector<Neighbour>> proxies();
   /// Adds, or changes the entry for the same address (with `fdb`: the same mac).
   Status set_neighbour(const Neighbour& neighbour);

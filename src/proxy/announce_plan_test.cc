@@ -19,6 +19,9 @@ std::shared_ptr<api::corev1::Node> node(const std::string& name, const char* rea
   out->status.conditions.emplace_back();
   out->status.conditions[0].type = "Ready";
   out->status.conditions[0].status = ready;
+  out->status.addresses.emplace_back();
+  out->status.addresses[0].type = "InternalIP";
+  out->status.addresses[0].address = "192.0.2.200";
   return out;
 }
 
@@ -77,6 +80,18 @@ TEST_F(AnnouncePlanTest, NodesThatAreExcludedOrGoAwayAreNotAsked) {
   EXPECT_EQ(ours("b").size(), 100U);
   nodes_ = {};
   EXPECT_TRUE(ours("b").empty());
+}
+
+TEST_F(AnnouncePlanTest, NodesWithoutAnAddressOfTheFamilyAreNotAsked) {
+  auto both = node("c");
+  both->status.addresses.push_back(both->status.addresses[0]);
+  both->status.addresses[1].address = "2001:db8::1";
+  nodes_[2] = both;
+  auto six = balancer(1);
+  six->status.load_balancer.ingress[0].ip = "2001:db8::100";
+  services_ = {six};
+  EXPECT_EQ(ours("c").size(), 1U);
+  EXPECT_TRUE(ours("a").empty() && ours("b").empty());
 }
 
 TEST_F(AnnouncePlanTest, WithThePolicyLocalOnlyNodesWithReadyEndpoints) {

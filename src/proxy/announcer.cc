@@ -24,7 +24,6 @@ using api::corev1::Node;
 using api::corev1::Service;
 using api::discoveryv1::EndpointSlice;
 
-constexpr auto kByService = "announcer-service";
 constexpr Duration kRetry = std::chrono::seconds(5);
 /// What is said to nobody in particular gets lost easily: it is said again, this long after.
 constexpr Duration kTellAgain = std::chrono::seconds(1);
@@ -48,22 +47,15 @@ class RunningAnnouncer final : public Announcer {
       const std::lock_guard lock(shared_->mutex);
       shared_->announcer = nullptr;
     }
-    monitor_.reset();
     thread_.request_stop();
     if (thread_.joinable()) thread_.join();
   }
 
   Status begin() {
     services_ = &informers_.informer<Service>();
-    nodes_ = &informers_.informer<Node>();
     slices_ = &informers_.informer<EndpointSlice>();
-    slices_->add_index(kByService, [](const EndpointSlice& slice) { return std::vector{service_of(slice)}; });
     on_change<Service>(*services_, [](const Service* before, const Service* after) {
       return (before != nullptr && api::is_announced(*before)) || (after != nullptr && api::is_announced(*after));
-    });
-    on_change<Node>(*nodes_, [](const Node* before, const Node* after) {
-      return (before != nullptr && api::serves_balancers(*before)) !=
-             (after != nullptr && api::serves_balancers(*after));
     });
     on_change<EndpointSlice>(*slices_, [this](const EndpointSlice* before, const EndpointSlice* after) {
       const auto service = services_->get(service_of(after != nullptr ? *after : *before));
@@ -94,6 +86,28 @@ class RunningAnnouncer final : public Announcer {
     });
   }
 
+  /// Everybody's nodes are followed from the first service on that needs one. False: it is time to stop.
+  bool follow_nodes(const std::stop_token& stop) {
+    const auto services = services_->list();
+    if (nodes_ != nullptr ||
+        std::ranges::none_of(services, [](const auto& each) { return api::is_announced(*each); })) {
+      return true;
+    }
+    nodes_ = &informers_.informer<Node>();
+    on_change<Node>(*nodes_, [](const Node* before, const Node* after) {
+      return (before != nullptr ? families_served(*before) : Families()) !=
+             (after != nullptr ? families_served(*after) : Families());
+    });
+    informers_.start();
+    return informers_.wait_synced(stop);
+  }
+
+  std::vector<SlicePointer> slices_of(const std::string& key) const {
+    std::vector<SlicePointer> out = slices_->list(client::split_key(key).ns);
+    std::erase_if(out, [&](const SlicePointer& slice) { return service_of(*slice) != key; });
+    return out;
+  }
+
   void wake() {
     {
       const std::lock_guard lock(mutex_);
@@ -113,7 +127,7 @@ class RunningAnnouncer final : public Announcer {
         if (wait && wait->count() > 0) wakeup_.wait_for(lock, stop, *wait, due);
         changed_ = false;
       }
-      if (stop.stop_requested()) break;
+      if (stop.stop_requested() || !follow_nodes(stop)) break;
       wait = step();
     }
     std::vector<IpAddress> none;
@@ -130,9 +144,9 @@ class RunningAnnouncer final : public Announcer {
 
   /// Returns when it is to be called again at the latest; none: when something changes.
   std::optional<Duration> step() {
+    const auto nodes = nodes_ != nullptr ? nodes_->list() : std::vector<NodePointer>();
     plan_ = plan_announcements(
-        services_->list(), nodes_->list(),
-        [this](const std::string& key) { return slices_->by_index(kByService, key); }, node_name_);
+        services_->list(), nodes, [this](const std::string& key) { return slices_of(key); }, node_name_);
     std::optional<Duration> again;
     if (!plan_.all.empty() || active_) {
       std::vector<IpAddress> fresh;

@@ -40,7 +40,7 @@ Result<Layer2> Layer2::open() {
   return Layer2(std::move(netlink));
 }
 
-Result<std::map<IpAddress, Link>> Layer2::links_for(const std::set<IpAddress>& addresses) {
+Result<std::map<IpAddress, Link>> Layer2::links_for(const std::set<IpAddress>& addresses, Status& missing) {
   std::map<IpAddress, Link> out;
   if (addresses.empty()) return out;
   std::map<int, Link> links;
@@ -66,8 +66,11 @@ Result<std::map<IpAddress, Link>> Layer2::links_for(const std::set<IpAddress>& a
         chosen = &link->second;
       }
     }
-    if (chosen == nullptr) return Status::not_found(fmt::format("no link to answer for {} on", address.to_string()));
-    out.emplace(address, *chosen);
+    if (chosen != nullptr) {
+      out.emplace(address, *chosen);
+    } else {
+      missing = Status::not_found(fmt::format("no link to answer for {} on", address.to_string()));
+    }
   }
   return out;
 }
@@ -109,7 +112,9 @@ Status Layer2::apply(const std::set<IpAddress>& all, const std::set<IpAddress>& 
   const auto note = [&first](Status status) {
     if (first.ok()) first = std::move(status);
   };
-  TRY_ASSIGN(const auto links, links_for(ours));
+  Status missing;
+  TRY_ASSIGN(const auto links, links_for(ours, missing));
+  note(std::move(missing));
   TRY_ASSIGN(auto standing, netlink_.proxies());
   standing = ours_of(std::move(standing));
   for (const auto& [address, link] : links) {

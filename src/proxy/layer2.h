@@ -29,7 +29,8 @@ class Layer2 {
 
  private:
   explicit Layer2(linux::Netlink netlink) : netlink_(std::move(netlink)) {}
-  Result<std::map<IpAddress, linux::Link>> links_for(const std::set<IpAddress>& addresses);
+  /// Without those that there is no link for: `missing` is set.
+  Result<std::map<IpAddress, linux::Link>> links_for(const std::set<IpAddress>& addresses, Status& missing);
   Status prepare(const linux::Link& link, bool ipv6);
   void restore(int link, bool ipv6);
   Status route(const std::set<IpAddress>& all);

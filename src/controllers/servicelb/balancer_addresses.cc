@@ -85,6 +85,13 @@ Result<std::vector<AddressRange>> parse_ranges(const std::vector<std::string>& t
   return out;
 }
 
+Status check_load_balancer_flags() {
+  TRY(parse_ranges(load_balancer_ip_ranges()).status());
+  const std::string& how = load_balancer_announcement();
+  if (how == "layer2" || how == "none") return {};
+  return Status::bad_request(fmt::format("--load-balancer-announce: \"{}\" is neither layer2 nor none", how));
+}
+
 bool wants_balancer(const Service& service) {
   return service.spec.type == "LoadBalancer" && !service.metadata.deletion_timestamp &&
          service.spec.load_balancer_class.value_or(std::string(kNodeBalancerClass)) == kNodeBalancerClass;

@@ -36,6 +36,9 @@ struct AddressRange {
 /// the network itself and everybody in it, are left out.
 Result<std::vector<AddressRange>> parse_ranges(const std::vector<std::string>& texts);
 
+/// BadRequest when one of the two flags says something that it cannot.
+Status check_load_balancer_flags();
+
 /// Whether this controller has to do with the service.
 bool wants_balancer(const api::corev1::Service& service);
 

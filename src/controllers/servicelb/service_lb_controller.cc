@@ -75,15 +75,9 @@ ServiceLbController::ServiceLbController(const ControllerContext& context)
       nodes_(context.informers->informer<Node>()),
       slices_(context.informers->informer<EndpointSlice>()),
       events_(context.events->recorder("service-controller")) {
-  auto ranges = parse_ranges(load_balancer_ip_ranges());
-  if (ranges.ok()) {
-    ranges_ = std::move(*ranges);
-  } else {
-    bad_ranges_ = ranges.status();
-  }
-  if (const std::string& how = load_balancer_announcement(); how != "layer2" && how != "none") {
-    bad_ranges_ = Status::bad_request(fmt::format("--load-balancer-announce: \"{}\" is neither layer2 nor none", how));
-  }
+  layer2_ = load_balancer_announcement() == "layer2";
+  bad_ranges_ = check_load_balancer_flags();
+  if (auto ranges = parse_ranges(load_balancer_ip_ranges()); ranges.ok()) ranges_ = std::move(*ranges);
   slices_.add_index(std::string(kServiceIndex), [](const EndpointSlice& slice) {
     auto name = slice.metadata.labels.find("kubernetes.io/service-name");
     if (name == slice.metadata.labels.end()) return std::vector<std::string>();
@@ -176,7 +170,7 @@ Result<Outcome> ServiceLbController::reconcile(const std::string& key) {
     addresses = std::vector<std::string>();
   }
   given_[key] = *addresses;
-  const bool announced = !ranges_.empty() && !addresses->empty() && load_balancer_announcement() == "layer2";
+  const bool announced = !ranges_.empty() && !addresses->empty() && layer2_;
   const bool was_announced = api::is_announced(*service);
   if (status_addresses(*service) == *addresses && announced == was_announced) return Outcome::done();
   api::Value ingress = api::Value::array();

@@ -30,6 +30,7 @@ class ServiceLbController final : public Controller {
   client::Informer<api::discoveryv1::EndpointSlice>& slices_;
   client::EventRecorder events_;
   std::vector<AddressRange> ranges_;
+  bool layer2_ = false;  ///< One node is to answer for each address of the ranges.
   Status bad_ranges_;
   /// What was written and the cache may not show yet. The worker's own.
   std::map<std::string, std::vector<std::string>> given_;

@@ -111,6 +111,39 @@ TEST(BalancerAddressesTest, RangesGiveTheFirstFreeAddressAndKeepIt) {
   }
 }
 
+TEST(BalancerAddressesTest, FlagsAreChecked) {
+  EXPECT_TRUE(check_load_balancer_flags().ok());
+  load_balancer_announcement() = "bgp";
+  EXPECT_EQ(check_load_balancer_flags().message(), "--load-balancer-announce: \"bgp\" is neither layer2 nor none");
+  load_balancer_announcement() = "layer2";
+  load_balancer_ip_ranges() = {"192.0.2.300"};
+  EXPECT_FALSE(check_load_balancer_flags().ok());
+  load_balancer_ip_ranges() = {};
+}
+
+TEST_F(ControllersSuite, WhereTheNetworkSeesToTheRangeNobodyAnswers) {
+  load_balancer_ip_ranges() = {"198.51.100.4-198.51.100.5"};
+  load_balancer_announcement() = "none";
+  run("service-lb-controller");
+  load_balancer_ip_ranges() = {};
+  load_balancer_announcement() = "layer2";
+  Watched<Service> services(raw());
+  // One that was announced before the flag was given.
+  Service service = balancer("web", 80);
+  create(service);
+  service.status.conditions.emplace_back();
+  service.status.conditions[0].type = api::kLayer2Condition;
+  service.status.conditions[0].status = "True";
+  service.status.conditions[0].reason = "AddressOfRange";
+  service.status.conditions[0].last_transition_time = api::Time::from_unix(1);
+  ASSERT_TRUE(client().update_status(service).ok());
+  create(*ready_node("a", "192.0.2.1"));
+  EXPECT_TRUE(services.until([&] {
+    const auto now = services.get("default", "web");
+    return now && !now->status.load_balancer.ingress.empty() && !api::is_announced(*now);
+  }));
+}
+
 TEST_F(ControllersSuite, AddressesOfARangeAreMarkedForOneNodeToAnswerFor) {
   const auto with_range = [](std::vector<std::string> ranges) { load_balancer_ip_ranges() = std::move(ranges); };
   with_range({"198.51.100.4-198.51.100.5"});
