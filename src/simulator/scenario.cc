@@ -14,7 +14,8 @@ std::span<const ScenarioDescriptor> scenarios() {
       {"sets", "StatefulSets and DaemonSets are scaled and rolled out, lose pods, and nodes fail under them",
        make_sets},
       {"jobs", "Jobs and CronJobs whose pods fail, are deleted, suspended, or lose their nodes", make_jobs},
-      {"mixed", "apps, sets and jobs under everything at once: rollouts, scaling, failing nodes, a zone that is lost",
+      {"mixed",
+       "apps, sets and jobs under everything at once: rollouts, scaling, failing nodes, a lost zone, dying components",
        make_mixed},
   };
   return kAll;

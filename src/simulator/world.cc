@@ -59,12 +59,24 @@ Result<std::unique_ptr<World>> World::create(const WorldOptions& options) {
   return world;
 }
 
-std::shared_ptr<client::RawClient> World::connect(std::string agent) {
-  return std::make_shared<client::RawClient>(std::shared_ptr<net::Transport>(net::in_process_transport(*server_, {})),
-                                             std::move(agent));
+std::shared_ptr<net::Transport> World::connect() { return net::in_process_transport(*server_, {}); }
+
+std::shared_ptr<client::InformerFactory> World::stepped_informers(std::shared_ptr<client::RawClient> raw,
+                                                                  std::string_view purpose) const {
+  return std::make_shared<client::InformerFactory>(std::move(raw), clock_,
+                                                   client::InformerFactory::Stepped{random_.fork(purpose).next()});
 }
 
-void World::add_informers(std::string name, std::shared_ptr<client::InformerFactory> factory) {
+void World::begin(Process& process, std::string agent) {
+  ++process.lives;
+  process.transport = std::make_shared<MortalTransport>(connect());
+  process.raw = std::make_shared<client::RawClient>(process.transport, agent);
+  process.informers = stepped_informers(process.raw, fmt::format("{} {}", agent, process.lives));
+  process.events = std::make_shared<client::EventBroadcaster>(client::Client(process.raw), clock_,
+                                                              client::EventBroadcaster::Mode::kStepped);
+}
+
+void World::add_informers(std::string name, std::function<client::InformerFactory*()> factory) {
   // They can only have news when somebody has written, or their watch ends, which the clock brings about.
   struct Seen {
     uint64_t writes = 0;
@@ -73,15 +85,57 @@ void World::add_informers(std::string name, std::shared_ptr<client::InformerFact
   auto seen = std::make_shared<Seen>();
   loop_.add({std::move(name), kInformerCost,
              [this, seen] { return trace_->writes() != seen->writes ? Duration::zero() : seen->at + kInformerLook; },
-             [this, seen, factory] {
+             [this, seen, factory = std::move(factory)] {
                *seen = {trace_->writes(), clock_->monotonic()};
-               factory->pump();
+               factory()->pump();
              }});
 }
 
-void World::add_events(std::string name, std::shared_ptr<client::EventBroadcaster> events) {
-  loop_.add({std::move(name), kEventCost, [events] { return events->waiting() > 0 ? Duration::zero() : kNever; },
-             [events] { events->step(); }});
+void World::add_actors(Process& process, const std::string& name) {
+  add_informers(name + "' informers", [&process] { return process.informers.get(); });
+  loop_.add({name + "' events", kEventCost,
+             [&process] { return process.events->waiting() > 0 ? Duration::zero() : kNever; },
+             [&process] { process.events->step(); }});
+}
+
+Status World::start_controllers() {
+  controllers_.reset();
+  begin(controller_process_, "kube-controller-manager");
+  controllers::ControllerContext context{client::Client(controller_process_.raw),
+                                         controller_process_.informers,
+                                         controller_process_.events,
+                                         clock_,
+                                         {},
+                                         /*single_threaded=*/true};
+  context.options.root_ca_pem = "simulated";
+  controllers_ = std::make_unique<controllers::Manager>(context);
+  TRY_ASSIGN(const auto selected,
+             controllers::select_controllers(controllers::all_controllers(), options_.controllers));
+  for (const auto* descriptor : selected) controllers_->add(*descriptor);
+  return controllers_->start();
+}
+
+Status World::start_scheduler() {
+  scheduler_.reset();
+  begin(scheduler_process_, "kube-scheduler");
+  scheduler::SchedulerContext context{client::Client(scheduler_process_.raw),
+                                      scheduler_process_.informers,
+                                      scheduler_process_.events,
+                                      clock_,
+                                      {},
+                                      /*single_threaded=*/true};
+  context.options.random_seed = random_.fork(fmt::format("ties {}", scheduler_process_.lives)).next() | 1;
+  scheduler_ = scheduler::Scheduler::create(context);
+  return scheduler_->start();
+}
+
+void World::kill(Component component, size_t writes, Duration downtime) {
+  const bool controllers = component == Component::kControllers;
+  (controllers ? controller_process_ : scheduler_process_).transport->die_after(writes);
+  after(downtime, [this, controllers] {
+    const Status started = controllers ? start_controllers() : start_scheduler();
+    if (!started.ok()) fail("a component could not be started anew: " + started.message());
+  });
 }
 
 Status World::build() {
@@ -99,50 +153,26 @@ Status World::build() {
   server.authorizer = apiserver::authz::always_allow();
   server.admission = apiserver::admission::default_chain(server.caches, server.authorizer, server.random);
   TRY_ASSIGN(server_, apiserver::ApiServer::create(std::move(server)));
-  client_ = std::make_unique<client::Client>(connect("simulator"));
+  client_ = std::make_unique<client::Client>(std::make_shared<client::RawClient>(connect(), "simulator"));
 
-  const auto informers = [&](const std::shared_ptr<client::RawClient>& raw, std::string_view purpose) {
-    return std::make_shared<client::InformerFactory>(raw, clock_,
-                                                     client::InformerFactory::Stepped{random_.fork(purpose).next()});
-  };
-  const auto events = [&](const std::shared_ptr<client::RawClient>& raw) {
-    return std::make_shared<client::EventBroadcaster>(client::Client(raw), clock_,
-                                                      client::EventBroadcaster::Mode::kStepped);
-  };
-
-  const auto raw = connect("kube-controller-manager");
-  controllers::ControllerContext context{
-      client::Client(raw), informers(raw, "controllers"), events(raw), clock_, {}, /*single_threaded=*/true};
-  context.options.root_ca_pem = "simulated";
-  controllers_ = std::make_unique<controllers::Manager>(context);
-  TRY_ASSIGN(const auto selected,
-             controllers::select_controllers(controllers::all_controllers(), options_.controllers));
-  for (const auto* descriptor : selected) controllers_->add(*descriptor);
-  TRY(controllers_->start());
-  add_informers("controllers' informers", context.informers);
-  add_events("controllers' events", context.events);
-  for (const auto& controller : controllers_->controllers()) {
-    controllers::Controller* each = controller.get();
-    loop_.add({each->name(), kReconcileCost / each->workers(),
-               [each] { return each->queue().size() > 0 ? Duration::zero() : kNever; }, [each] { each->step(); }});
+  TRY(start_controllers());
+  add_actors(controller_process_, "controllers");
+  for (size_t i = 0; i < controllers_->controllers().size(); ++i) {
+    const auto each = [this, i]() -> controllers::Controller& { return *controllers_->controllers()[i]; };
+    loop_.add({each().name(), kReconcileCost / each().workers(),
+               [each] { return each().queue().size() > 0 ? Duration::zero() : kNever; }, [each] { each().step(); }});
   }
 
-  const auto own = connect("kube-scheduler");
-  scheduler::SchedulerContext scheduling{client::Client(own),     informers(own, "scheduler"), events(own), clock_, {},
-                                         /*single_threaded=*/true};
-  scheduling.options.random_seed = random_.fork("scheduler's ties").next() | 1;
-  scheduler_ = scheduler::Scheduler::create(scheduling);
-  TRY(scheduler_->start());
-  add_informers("scheduler's informers", scheduling.informers);
-  add_events("scheduler's events", scheduling.events);
+  TRY(start_scheduler());
+  add_actors(scheduler_process_, "scheduler");
   loop_.add({"scheduler", kCycleCost, [this] { return scheduler_->ready() ? Duration::zero() : kNever; },
              [this] { scheduler_->step(); }});
   loop_.add({"scheduler's writer", kBindCost,
              [this] { return scheduler_->unwritten() > 0 ? Duration::zero() : kNever; },
              [this] { scheduler_->write(); }});
 
-  const auto kubelets = connect("kubelet");
-  outside_ = informers(kubelets, "nodes");
+  const auto kubelets = std::make_shared<client::RawClient>(connect(), "kubelet");
+  outside_ = stepped_informers(kubelets, "nodes");
   observer_ = std::make_unique<Observer>(*outside_, clock_);
   // Always there, so that a run that is watched takes the same steps as one that is not.
   outside_->informer<api::corev1::Pod>();
@@ -152,7 +182,7 @@ Status World::build() {
   if (!options_.follow.empty()) follow(*outside_, clock_, options_.follow, stderr);
   nodes_ =
       std::make_unique<HollowNodes>(client::Client(kubelets), *outside_, clock_, random_.fork("nodes"), options_.nodes);
-  add_informers("nodes' informers", outside_);
+  add_informers("nodes' informers", [this] { return outside_.get(); });
   // They are many: together they take a step in a fraction of the time of one.
   const Duration cost = std::chrono::milliseconds(2) / std::max(1, options_.nodes.count);
   loop_.add({"nodes", cost, [this] { return nodes_->due(); }, [this] { nodes_->step(); }});

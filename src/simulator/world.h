@@ -15,6 +15,7 @@
 #include "simulator/hollow_nodes.h"
 #include "simulator/invariants.h"
 #include "simulator/loop.h"
+#include "simulator/mortal_transport.h"
 #include "simulator/observer.h"
 #include "simulator/random.h"
 #include "simulator/trace.h"
@@ -48,6 +49,11 @@ class World {
   /// Acts that have not been done.
   size_t planned() const { return plans_.size(); }
 
+  enum class Component { kControllers, kScheduler };
+  /// A component dies after so many more writes, without hearing of the last one, and is started anew, with nothing but
+  /// what the server knows, after `downtime` from now.
+  void kill(Component component, size_t writes, Duration downtime);
+
   client::Client& client() { return *client_; }
   HollowNodes& nodes() { return *nodes_; }
   Observer& observer() { return *observer_; }
@@ -73,11 +79,24 @@ class World {
     std::function<void()> act;
     bool operator>(const Plan& other) const { return std::tie(due, number) > std::tie(other.due, other.number); }
   };
+  /// What a component works with, as long as it lives.
+  struct Process {
+    std::shared_ptr<MortalTransport> transport;
+    std::shared_ptr<client::RawClient> raw;
+    std::shared_ptr<client::InformerFactory> informers;
+    std::shared_ptr<client::EventBroadcaster> events;
+    int lives = 0;
+  };
   explicit World(const WorldOptions& options);
   Status build();
-  std::shared_ptr<client::RawClient> connect(std::string agent);
-  void add_informers(std::string name, std::shared_ptr<client::InformerFactory> factory);
-  void add_events(std::string name, std::shared_ptr<client::EventBroadcaster> events);
+  Status start_controllers();
+  Status start_scheduler();
+  std::shared_ptr<net::Transport> connect();
+  std::shared_ptr<client::InformerFactory> stepped_informers(std::shared_ptr<client::RawClient> raw,
+                                                             std::string_view purpose) const;
+  void begin(Process& process, std::string agent);
+  void add_actors(Process& process, const std::string& name);
+  void add_informers(std::string name, std::function<client::InformerFactory*()> factory);
   void compact();
   void show_progress();
 
@@ -93,6 +112,7 @@ class World {
   std::unique_ptr<Observer> observer_;
   std::unique_ptr<Invariants> invariants_;
   std::unique_ptr<HollowNodes> nodes_;
+  Process controller_process_, scheduler_process_;
   std::unique_ptr<controllers::Manager> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::priority_queue<Plan, std::vector<Plan>, std::greater<>> plans_;

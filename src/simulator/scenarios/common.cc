@@ -48,6 +48,21 @@ void plan_failure(World& world, size_t node, Duration after, Random& random) {
   });
 }
 
+void plan_deaths(World& world, Duration begin, Duration end) {
+  Random random = world.random("deaths");
+  for (const World::Component component : {World::Component::kControllers, World::Component::kScheduler}) {
+    const bool controllers = component == World::Component::kControllers;
+    for (uint64_t times = random.below(3); times > 0; --times) {
+      const uint64_t writes = 1 + random.below(8);
+      const Duration downtime = random.between(seconds(1), seconds(20));
+      world.after(random.between(begin, end), [&world, component, controllers, writes, downtime] {
+        world.observer().mark(controllers ? "the controllers die" : "the scheduler dies");
+        world.kill(component, writes, downtime);
+      });
+    }
+  }
+}
+
 void plan_zone_loss(World& world, int zone, Duration begin, Duration length) {
   const auto each = [&world, zone](const auto& act) {
     for (size_t node = 0; node < world.nodes().count(); ++node) {

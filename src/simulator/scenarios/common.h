@@ -62,6 +62,9 @@ void plan_failure(World& world, size_t node, Duration after, Random& random);
 /// Plans that a zone loses its network for a time.
 void plan_zone_loss(World& world, int zone, Duration begin, Duration length);
 
+/// Plans that the controllers and the scheduler die, each up to two times, and are started anew.
+void plan_deaths(World& world, Duration begin, Duration end);
+
 // What users do to the members of a population between two times: they scale, roll out, suspend and delete pods.
 void plan_changes(World& world, Workload& workload, Duration begin, Duration end);
 void plan_changes(World& world, Sets& sets, Duration begin, Duration end);

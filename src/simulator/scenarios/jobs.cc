@@ -18,6 +18,7 @@ class JobsScenario final : public PopulatedScenario {
     for (const size_t node : some_nodes(world, 0.06, "which nodes fail")) {
       plan_failure(world, node, random.between(begin, end), random);
     }
+    plan_deaths(world, begin, end);
     plan_changes(world, batch, begin, end);
   }
 };

@@ -8,7 +8,8 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// Everything at once: half of the pods are Deployments', a quarter sets', a quarter jobs'.
+/// Everything at once: half of the pods are Deployments', a quarter sets', a quarter jobs'. Nodes and a zone fail, and
+/// the controllers and the scheduler die and are started anew.
 class Mixed final : public PopulatedScenario {
  public:
   using PopulatedScenario::PopulatedScenario;
@@ -30,6 +31,7 @@ class Mixed final : public PopulatedScenario {
     if (random.chance(0.5)) {
       plan_zone_loss(world, zone, random.between(begin, end), random.between(seconds(10), minutes(10)));
     }
+    plan_deaths(world, begin, end);
     plan_changes(world, workload, begin, end);
     plan_changes(world, sets, begin, end);
     plan_changes(world, batch, begin, end);

@@ -30,6 +30,8 @@ class Rollouts final : public WorkloadScenario {
       // No node fails and nobody scales: what the strategy promises must hold at every moment.
       workload.watch_rollout(i);
     }
+    // Nor must it matter that whoever keeps the promise dies.
+    plan_deaths(world, begin, options_.duration);
     world.after(begin, [&world] { world.observer().mark("rollouts begin"); });
     world.after(options_.duration, [&world] { world.observer().mark("the last begins"); });
   }
@@ -48,6 +50,7 @@ class Drain final : public WorkloadScenario {
     world.after(begin, [&workload] {
       for (size_t i = 0; i < workload.count(); ++i) workload.protect(i);
     });
+    plan_deaths(world, begin, options_.duration);
     left_ = std::max<size_t>(1, world.nodes().count() / 10);
     world.after(begin + seconds(5), [this, &world] { begin_next(world); });
   }
