@@ -4,6 +4,9 @@
 #include <string>
 #include <thread>
 
+#include "api/codec.h"
+#include "api/types/apiextensionsv1.h"
+#include "base/bytes.h"
 #include "integration/support/test_api_server.h"
 
 namespace trireme::test {
@@ -313,6 +316,23 @@ TEST_F(CustomResources, ADefinitionGoesWithItsObjects) {
   // The same name again, of another kind: nothing of the old one is left.
   define();
   EXPECT_TRUE(server_.get(std::string(kTabs)).names().empty());
+}
+
+TEST_F(CustomResources, WhatAStopInterruptedGoesOn) {
+  define();
+  ASSERT_EQ(server_.post(std::string(kTabs), cron_tab("a")).status, 201);
+  // As a server that is killed after its first write leaves it: marked, with everything still there.
+  const std::string key = "/registry/apiextensions.k8s.io/customresourcedefinitions/crontabs.stable.example.com";
+  auto stored = server_.store().get(key);
+  ASSERT_TRUE(stored.ok());
+  api::apiextensionsv1::CustomResourceDefinition definition =
+      *api::decode_proto<api::apiextensionsv1::CustomResourceDefinition>(*stored->value);
+  definition.metadata.deletion_timestamp = api::Time(server_.clock().now());
+  definition.metadata.deletion_grace_period_seconds = 0;
+  definition.metadata.finalizers = {"customresourcecleanup.apiextensions.k8s.io"};
+  ASSERT_TRUE(server_.store().put(key, share(api::encode_proto(definition)), stored->mod_revision, 0).ok());
+  server_.restart();
+  EXPECT_TRUE(soon(std::string(kDefinitions) + "/crontabs.stable.example.com", 404));
 }
 
 TEST_F(CustomResources, NamesBelongToOneDefinition) {

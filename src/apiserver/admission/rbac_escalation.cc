@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/status_convert.h"
 #include "api/types/rbacv1.h"
 #include "api/validation/equal.h"
 #include "apiserver/admission/plugins.h"

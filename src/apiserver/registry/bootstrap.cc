@@ -2,6 +2,7 @@
 #include <type_traits>
 
 #include "api/defaults/defaults.h"
+#include "api/types/apiextensionsv1.h"
 #include "api/types/corev1.h"
 #include "api/types/discoveryv1.h"
 #include "api/types/schedulingv1.h"
@@ -155,11 +156,18 @@ Status Registry::bootstrap() {
              }));
   TRY(ensure(kubernetes_endpoints(options_),
              [](corev1::Endpoints& stored, const corev1::Endpoints& wanted) { stored.subsets = wanted.subsets; }));
-  return ensure(kubernetes_slice(options_),
-                [](discoveryv1::EndpointSlice& stored, const discoveryv1::EndpointSlice& wanted) {
-                  stored.endpoints = wanted.endpoints;
-                  stored.ports = wanted.ports;
-                });
+  TRY(ensure(kubernetes_slice(options_),
+             [](discoveryv1::EndpointSlice& stored, const discoveryv1::EndpointSlice& wanted) {
+               stored.endpoints = wanted.endpoints;
+               stored.ports = wanted.ports;
+             }));
+  // What the last run of the server left unfinished, or an older one did not know.
+  TRY_ASSIGN(const auto definitions, options_.caches->list<api::apiextensionsv1::CustomResourceDefinition>());
+  for (const auto& definition : definitions) {
+    if (definition->metadata.deletion_timestamp) clean_up_definition(definition->metadata.name);
+  }
+  lifecycle_->settle_others(*writer_);
+  return {};
 }
 
 }  // namespace trireme::apiserver
