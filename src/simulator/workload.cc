@@ -104,15 +104,16 @@ void Workload::protect(size_t index) {
   }
 }
 
-void Workload::watch_rollout(size_t index) {
+void Workload::watch_rollout(size_t index, bool deaths) {
   const App& app = apps_[index];
   // The strategy lets a quarter be unavailable, rounded down, and a quarter more than asked for exist, rounded up. The
   // latter binds what the ReplicaSets are told: of two, the one that grows may act before the one that shrinks, so that
   // for a moment there are more pods by what one pass takes away.
   const int32_t surge = (app.replicas + 3) / 4;
-  world_.observer().bound(
-      app.ns + "/" + app.name,
-      {.full = app.replicas, .least_ready = app.replicas - quarter(app.replicas), .most = app.replicas + 2 * surge});
+  const int32_t taken = deaths ? app.replicas : surge;
+  world_.observer().bound(app.ns + "/" + app.name, {.full = app.replicas,
+                                                    .least_ready = app.replicas - quarter(app.replicas),
+                                                    .most = app.replicas + surge + taken});
 }
 
 void Workload::watch_budgets() {

@@ -32,7 +32,9 @@ class Workload final : public Population {
 
   /// From now on at least so many ready pods there must be at every moment, once all have been ready, and at most so
   /// many pods that are not being deleted.
-  void watch_rollout(size_t app);
+  /// `deaths`: after its controllers were away a single pass may take away nearly all old pods, and the new ones may be
+  /// made before those are gone.
+  void watch_rollout(size_t app, bool deaths);
   void watch_budgets();
 
   std::string_view kind() const override { return "apps"; }

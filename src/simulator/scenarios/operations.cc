@@ -19,6 +19,9 @@ class Rollouts final : public WorkloadScenario {
   void disturb(World& world, Workload& workload) override {
     Random random = world.random("rollouts");
     const Duration begin = fill_time() + seconds(20);
+    // Nor must it matter that whoever keeps the promise dies.
+    const bool deaths = random.chance(0.5);
+    if (deaths) plan_deaths(world, begin, options_.duration);
     for (size_t i = 0; i < workload.count(); ++i) {
       const Duration first = random.between(begin, options_.duration);
       world.after(first, [&workload, i] { workload.roll_out(i); });
@@ -28,10 +31,8 @@ class Rollouts final : public WorkloadScenario {
       if (again) world.after(first + random.between(seconds(1), seconds(20)), [&workload, i] { workload.roll_out(i); });
       if (back) world.after(first + random.between(seconds(1), seconds(60)), [&workload, i] { workload.roll_back(i); });
       // No node fails and nobody scales: what the strategy promises must hold at every moment.
-      workload.watch_rollout(i);
+      workload.watch_rollout(i, deaths);
     }
-    // Nor must it matter that whoever keeps the promise dies.
-    plan_deaths(world, begin, options_.duration);
     world.after(begin, [&world] { world.observer().mark("rollouts begin"); });
     world.after(options_.duration, [&world] { world.observer().mark("the last begins"); });
   }
