@@ -192,10 +192,10 @@ int proxy_command(const std::vector<std::string>& words) {
   if (given->help) return 0;
   if (given->config.verbosity >= 2) log::set_level(log::Level::kDebug);
   RunningProxy running;
-  const Status status = given->cleanup ? proxy::remove_proxy_rules()
-                        : given->init_only
-                            ? prepare_kernel(given->config)
-                            : run_until_signal([&](std::stop_token) { return start_proxy(given->config, running); });
+  Status status = given->cleanup     ? proxy::remove_proxy_rules()
+                  : given->init_only ? prepare_kernel(given->config)
+                                     : run_until_signal([&](std::stop_token) { return start_proxy(*given, running); });
+  if (running.outdated) status = Status::bad_request("content of the proxy server's configuration file was updated");
   return status.ok() ? 0 : fail("proxy", status);
 }
 

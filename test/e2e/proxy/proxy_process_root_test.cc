@@ -63,7 +63,7 @@ class ProxyProcessRootTest : public ::testing::Test {
     ProxyOptions options;
     options.node_name = "here";
     options.rules.cluster_cidrs = {*parse_prefix("10.244.0.0/16")};
-    options.healthz_bind_address = "0.0.0.0:0";
+    options.healthz = HostPort{"0.0.0.0", 0};
     auto proxy = Proxy::start(std::move(options), {*informers_, real_clock(), nullptr, nullptr});
     ASSERT_TRUE(proxy.ok()) << proxy.status().to_string();
     proxy_ = std::move(*proxy);
