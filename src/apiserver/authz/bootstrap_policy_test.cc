@@ -113,7 +113,10 @@ TEST_F(ReconcileTest, GivesTheComponentsWhatTheyNeed) {
   EXPECT_TRUE(allowed("system:kube-scheduler", "watch", "", "nodes", ""));
   EXPECT_FALSE(allowed("system:kube-scheduler", "get", "", "secrets"));
   EXPECT_TRUE(allowed("system:kube-controller-manager", "create", "apps", "replicasets"));
-  EXPECT_FALSE(allowed("system:kube-controller-manager", "escalate", "rbac.authorization.k8s.io", "clusterroles", ""));
+  // Aggregated roles grow by what others grant; nothing else may.
+  EXPECT_TRUE(allowed("system:kube-controller-manager", "escalate", "rbac.authorization.k8s.io", "clusterroles", ""));
+  EXPECT_FALSE(allowed("system:kube-controller-manager", "escalate", "rbac.authorization.k8s.io", "roles"));
+  EXPECT_FALSE(allowed("system:kube-controller-manager", "bind", "rbac.authorization.k8s.io", "clusterroles", ""));
   EXPECT_TRUE(allowed("anybody", "create", "authorization.k8s.io", "selfsubjectaccessreviews", ""));
   EXPECT_FALSE(allowed("anybody", "list", "", "pods"));
 }

@@ -134,7 +134,12 @@ TEST_F(ProxyProcessRootTest, WhatOthersFlushComesBack) {
       std::string text = proxy_->metrics();
       return text.substr(text.rfind("trireme_proxy_restores_total"), 40);
     };
-    const std::string before = restores();
+    // A harm that falls into the repair of the last one is repaired with it, and not counted.
+    std::string before;
+    do {
+      before = restores();
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    } while (restores() != before);
     ASSERT_TRUE(linux::run_program(harm).ok()) << harm[1] << " " << harm[2];
     EXPECT_TRUE(until([&] { return restores() != before; })) << harm[1] << " " << harm[2];
     EXPECT_TRUE(until(served)) << harm[1] << " " << harm[2];
