@@ -187,7 +187,8 @@ class Checker {
     constexpr std::string_view kUndefined = "must be undefined to be structural";
     constexpr std::string_view kFalse = "must be false to be structural";
     refuse(!schema.description.empty(), "description", kEmpty);
-    refuse(!schema.type.empty() && !int_or_string, "type", kEmpty);
+    const bool either = int_or_string && (schema.type == "integer" || schema.type == "string");
+    refuse(!schema.type.empty() && !either, "type", kEmpty);
     refuse(!schema.title.empty(), "title", kEmpty);
     refuse(schema.default_.has_value(), "default", kUndefined);
     refuse(schema.nullable, "nullable", kFalse);

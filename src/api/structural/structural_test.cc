@@ -176,6 +176,9 @@ TEST(CheckSchema, WhatIsNotStructural) {
   EXPECT_THAT(schema_faults(R"({"type":"object","properties":{"a":{"x-kubernetes-int-or-string":true,
                                 "anyOf":[{"type":"integer"},{"type":"string"}]}}})"),
               testing::IsEmpty());
+  EXPECT_THAT(schema_faults(R"({"type":"object","properties":{"a":{"x-kubernetes-int-or-string":true,
+                                "anyOf":[{"type":"inte"}]}}})"),
+              testing::ElementsAre(testing::HasSubstr("anyOf[0].type: Forbidden")));
   EXPECT_TRUE(has_rules(
       props(R"({"type":"object","properties":{"a":{"type":"string","x-kubernetes-validations":[{"rule":"true"}]}}})")));
 }
