@@ -287,7 +287,8 @@ TEST_F(VolumePluginsTest, OnePodAtATime) {
   const std::string taken =
       "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
   EXPECT_EQ(filter(*restrictions_, pod("p", {"mine"}), "n1"), taken) << "on any node";
-  FilterPlan plan = restrictions_->plan_filter(*pod("p", {"mine"}), cluster_.cache);
+  const auto waiting = pod("p", {"mine"});  // the plan refers to it
+  FilterPlan plan = restrictions_->plan_filter(*waiting, cluster_.cache);
   Reasons reasons;
   EXPECT_EQ(plan.filter->check(*cluster_.cache.node("n1"), reasons), Fit::kUnschedulable);
   plan.filter->remove_pod(*other, *cluster_.cache.node("n2"));
