@@ -31,7 +31,7 @@ class KeptAndAnewTest : public ::testing::Test {
     placed_[pod->uid()] = {pod, "n" + std::to_string(node)};
     kept_.cache.set_pod(pod, "n" + std::to_string(node));
   }
-  void remove(const std::string& uid) {
+  void remove(std::string uid) {
     placed_.erase(uid);
     kept_.cache.remove_pod(uid);
   }
