@@ -73,9 +73,9 @@ class KubeletImpl final : public Kubelet {
       log::warning("Volumes with mountPropagation Bidirectional will not work", {{"error", status}});
     }
     node_.emplace(NodeServices{options_,  clock_,    runtime_,     pool_,      &events_,       nullptr,
-                                observer_, images_,   objects_,     volumes_,   probe_results_, probes_,
-                                statuses_, restarts_, std::nullopt, addresses_, "containerd",   {},
-                                {},        network_,  nullptr});
+                               observer_, images_,   objects_,     volumes_,   probe_results_, probes_,
+                               statuses_, restarts_, std::nullopt, addresses_, "containerd",   {},
+                               {},        network_,  nullptr});
     node_->network.ready = [this] { return node_agent_.network(); };
     fill_context();
     TRY(set_up_cgroups());

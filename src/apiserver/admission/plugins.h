@@ -47,9 +47,9 @@ std::shared_ptr<Plugin> certificate_approval_plugin(std::shared_ptr<authz::Autho
 std::shared_ptr<Plugin> certificate_signing_plugin(std::shared_ptr<authz::Authorizer> authorizer);
 std::shared_ptr<Plugin> certificate_subject_restriction_plugin();
 
-/// Nobody grants rights that they do not hold: RBAC's rule for writing roles and bindings. No plugin upstream, but a part of
-/// the resources' storage; it cannot be disabled.
-/// Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
+/// Nobody grants rights that they do not hold: RBAC's rule for writing roles and bindings. No plugin upstream, but a
+/// part of the resources' storage; it cannot be disabled. Source:
+/// https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
 std::shared_ptr<Plugin> rbac_escalation_plugin(std::shared_ptr<Caches> caches,
                                                std::shared_ptr<authz::Authorizer> authorizer);
 

@@ -221,8 +221,8 @@ TEST_F(DaemonSetSuite, EqualRevisionsBecomeOne) {
   ASSERT_TRUE(until_quiet());
   create(made);
   ASSERT_TRUE(revisions.until([&] { return revisions.list("default").size() == 2; }));
-  EXPECT_FALSE(revisions.until([&] { return !revisions.get("default", first.metadata.name); },
-                               std::chrono::milliseconds(300)))
+  EXPECT_FALSE(
+      revisions.until([&] { return !revisions.get("default", first.metadata.name); }, std::chrono::milliseconds(300)))
       << "the set has not changed";
   edit([](DaemonSet& set) { set.metadata.annotations.insert_or_assign("touched", "1"); });
   EXPECT_TRUE(revisions.until([&] { return !revisions.get("default", first.metadata.name); }));
