@@ -34,6 +34,15 @@ TEST(Create, FillsSystemMetadataAndAnswers201) {
   EXPECT_NE(got.headers.get("Audit-Id"), "");
 }
 
+TEST(Create, TakesAVersionThatSaysNothing) {
+  TestApiServer server;
+  const std::string zero = R"({"metadata":{"name":"a","resourceVersion":"0"}})";
+  const Answer created = server.post(kMaps, zero);
+  EXPECT_EQ(created.status, 201) << created.body;
+  EXPECT_NE(created.at({"metadata", "resourceVersion"}), "0");
+  EXPECT_EQ(server.post(kMaps, R"({"metadata":{"name":"b","resourceVersion":"7"}})").status, 400);
+}
+
 struct Failure {
   const char* what;
   const char* method;

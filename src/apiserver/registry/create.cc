@@ -74,7 +74,7 @@ Result<CachedPointer> Writer::create(const WriteRequest& request, api::Object ob
   } else if (metadata.namespace_ != request.ns) {
     return Status::bad_request("the namespace of the provided object does not match the namespace sent on the request");
   }
-  if (!metadata.resource_version.empty()) {
+  if (!metadata.resource_version.empty() && metadata.resource_version != "0") {
     return Status::bad_request("resourceVersion should not be set on objects to be created");
   }
   metadata.uid = new_uuid(random_);
