@@ -18,6 +18,12 @@ const Condition* find_condition(const std::vector<Condition>& conditions, std::s
   return found == conditions.end() ? nullptr : &*found;
 }
 
+template <typename Condition>
+bool is_condition_true(const std::vector<Condition>& conditions, std::string_view type) {
+  const Condition* found = find_condition(conditions, type);
+  return found != nullptr && found->status == "True";
+}
+
 /// Puts `wanted` in the place of the condition of its type, or at the end. The time of the last transition is `now`
 /// when the status changes and stays otherwise. Whether anything changed.
 template <typename Condition>

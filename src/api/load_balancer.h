@@ -1,8 +1,8 @@
 #pragma once
 
-#include <algorithm>
 #include <string_view>
 
+#include "api/conditions.h"
 #include "api/types/corev1.h"
 
 /// What those who give services of type LoadBalancer their addresses and those who bring packets for them to a node
@@ -13,19 +13,14 @@ namespace trireme::api {
 inline constexpr std::string_view kLayer2Condition = "trireme.io/Layer2";
 
 inline bool is_announced(const corev1::Service& service) {
-  return service.spec.type == "LoadBalancer" &&
-         std::ranges::any_of(service.status.conditions, [](const auto& condition) {
-           return condition.type == kLayer2Condition && condition.status == "True";
-         });
+  return service.spec.type == "LoadBalancer" && is_condition_true(service.status.conditions, kLayer2Condition);
 }
 
 /// Whether services may be reached through the node: Ready, not going away, and not excluded by its label.
 inline bool serves_balancers(const corev1::Node& node) {
   constexpr std::string_view kExcluded = "node.kubernetes.io/exclude-from-external-load-balancers";
   if (node.metadata.deletion_timestamp || node.metadata.labels.contains(kExcluded)) return false;
-  return std::ranges::any_of(node.status.conditions, [](const auto& condition) {
-    return condition.type == "Ready" && condition.status == "True";
-  });
+  return is_condition_true(node.status.conditions, corev1::kNodeReady);
 }
 
 }  // namespace trireme::api

@@ -49,6 +49,20 @@ void add_aggregated(const api::apidiscoveryv2::APIGroupDiscoveryList& list, Disc
   }
 }
 
+/// Of an entry of the plain discovery, which names a resource's subresources elsewhere.
+api::ResourceInfo info_of(const std::string& group, const std::string& version,
+                          const api::metav1::APIResource& resource) {
+  api::ResourceInfo info;
+  info.group = group;
+  info.version = version;
+  info.resource = resource.name;
+  info.singular = resource.singular_name;
+  info.kind = resource.kind;
+  info.namespaced = resource.namespaced;
+  info.verbs = resource.verbs;
+  return info;
+}
+
 Status add_plain(RawClient& client, const std::string& group, const std::string& version, std::set<std::string>& seen,
                  DiscoveredResources& out, std::stop_token stop) {
   const std::string path = group.empty() ? "/api/" + version : "/apis/" + group + "/" + version;
@@ -56,15 +70,7 @@ Status add_plain(RawClient& client, const std::string& group, const std::string&
   TRY_ASSIGN(const auto list, api::decode_json<api::metav1::APIResourceList>(body));
   for (const auto& resource : list.resources) {
     if (resource.name.find('/') != std::string::npos || !seen.insert(resource.name).second) continue;
-    api::ResourceInfo info;
-    info.group = group;
-    info.version = version;
-    info.resource = resource.name;
-    info.singular = resource.singular_name;
-    info.kind = resource.kind;
-    info.namespaced = resource.namespaced;
-    info.verbs = resource.verbs;
-    add(out.resources, std::move(info));
+    add(out.resources, info_of(group, version, resource));
   }
   return {};
 }
@@ -106,6 +112,14 @@ Result<DiscoveredResources> discover(RawClient& client, std::stop_token stop) {
   return out;
 }
 
+const api::ResourceInfo& custom_resource(api::ResourceInfo info) {
+  info.storage = {info.group, info.version};
+  info.short_names.clear();
+  info.categories.clear();
+  const std::string list_kind = info.kind + "List";
+  return api::custom_resource(std::move(info), list_kind);
+}
+
 Result<const api::ResourceInfo*> resource_of_kind(RawClient& client, const std::string& api_version,
                                                   const std::string& kind, std::stop_token stop) {
   if (const api::ResourceInfo* built_in = api::find_kind(api_version, kind)) return built_in;
@@ -119,16 +133,7 @@ Result<const api::ResourceInfo*> resource_of_kind(RawClient& client, const std::
   TRY_ASSIGN(const auto list, api::decode_json<api::metav1::APIResourceList>(*body));
   for (const auto& each : list.resources) {
     if (each.kind != kind || each.name.find('/') != std::string::npos) continue;
-    api::ResourceInfo info;
-    info.group = api_version.substr(0, slash);
-    info.version = api_version.substr(slash + 1);
-    info.storage = {info.group, info.version};
-    info.resource = each.name;
-    info.singular = each.singular_name;
-    info.kind = each.kind;
-    info.namespaced = each.namespaced;
-    info.verbs = each.verbs;
-    return &api::custom_resource(std::move(info), kind + "List");
+    return &custom_resource(info_of(api_version.substr(0, slash), api_version.substr(slash + 1), each));
   }
   return unknown;
 }

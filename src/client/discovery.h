@@ -23,6 +23,11 @@ struct DiscoveredResources {
 /// https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery
 Result<DiscoveredResources> discover(RawClient& client, std::stop_token stop = {});
 
+/// A resource that is not built in, as everybody in this process knows it: one for each kind, so that informers of it
+/// can be shared. Short names and categories are for people and left out; the list's kind is of no importance here.
+/// Lives as long as the process.
+const api::ResourceInfo& custom_resource(api::ResourceInfo info);
+
 /// The resource of a kind, built-in or custom. Asks the server about what is not built in. NotFound in upstream's
 /// words: `no matches for kind "Widget" in version "example.com/v1"`. What it returns lives as long as the process.
 Result<const api::ResourceInfo*> resource_of_kind(RawClient& client, const std::string& api_version,

@@ -10,6 +10,7 @@
 #include <thread>
 #include <tuple>
 
+#include "api/endpoint_slices.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "client/event_recorder.h"
@@ -35,11 +36,6 @@ constexpr const char* kByService = "service";
 constexpr Duration kLongestSettle = std::chrono::seconds(1);
 constexpr Duration kRetry = std::chrono::seconds(2);
 constexpr auto kCertificateLife = std::chrono::hours(24 * 3650);
-
-std::string service_key(const EndpointSlice& slice) {
-  const auto label = slice.metadata.labels.find(std::string(api::discoveryv1::kLabelServiceName));
-  return label == slice.metadata.labels.end() ? std::string() : slice.metadata.namespace_ + "/" + label->second;
-}
 
 /// Names a file by what is in it, so that another content is another configuration.
 std::string content_name(const ObjectName& name, std::string_view content) {
@@ -69,11 +65,11 @@ class IngressControllerImpl final : public IngressController {
     TRY(make_default_certificate());
     TRY_ASSIGN(nginx_, Nginx::create(options_.folder, deps_.clock));
     factory_.informer<EndpointSlice>().add_index(
-        kByService, [](const EndpointSlice& slice) { return std::vector<std::string>{service_key(slice)}; });
+        kByService, [](const EndpointSlice& slice) { return std::vector<std::string>{api::service_key(slice)}; });
     on_change<Ingress>([](const Ingress&) { return true; });
     on_change<IngressClass>([](const IngressClass&) { return true; });
     on_change<Service>([this](const Service& service) { return is_used(client::key_of(service.metadata)); });
-    on_change<EndpointSlice>([this](const EndpointSlice& slice) { return is_used(service_key(slice)); });
+    on_change<EndpointSlice>([this](const EndpointSlice& slice) { return is_used(api::service_key(slice)); });
     // An address that no node has any longer leaves the status.
     factory_.informer<Node>().add_handler([this](const auto& before, const auto& after) {
       if (before && (!after || node_addresses(*before) != node_addresses(*after))) wake();

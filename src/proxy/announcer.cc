@@ -10,6 +10,7 @@
 #include <thread>
 #include <variant>
 
+#include "api/endpoint_slices.h"
 #include "api/load_balancer.h"
 #include "base/log.h"
 #include "linux/netlink_monitor.h"
@@ -58,7 +59,7 @@ class RunningAnnouncer final : public Announcer {
       return (before != nullptr && api::is_announced(*before)) || (after != nullptr && api::is_announced(*after));
     });
     on_change<EndpointSlice>(*slices_, [this](const EndpointSlice* before, const EndpointSlice* after) {
-      const auto service = services_->get(service_of(after != nullptr ? *after : *before));
+      const auto service = services_->get(api::service_key(after != nullptr ? *after : *before));
       return service && api::is_announced(*service) && service->spec.external_traffic_policy == "Local";
     });
     informers_.start();
@@ -72,11 +73,6 @@ class RunningAnnouncer final : public Announcer {
     std::mutex mutex;
     RunningAnnouncer* announcer = nullptr;
   };
-
-  static std::string service_of(const EndpointSlice& slice) {
-    const auto name = slice.metadata.labels.find(std::string(api::discoveryv1::kLabelServiceName));
-    return name == slice.metadata.labels.end() ? std::string() : slice.metadata.namespace_ + "/" + name->second;
-  }
 
   template <typename T>
   void on_change(client::Informer<T>& informer, std::function<bool(const T*, const T*)> matters) {
@@ -104,7 +100,7 @@ class RunningAnnouncer final : public Announcer {
 
   std::vector<SlicePointer> slices_of(const std::string& key) const {
     std::vector<SlicePointer> out = slices_->list(client::split_key(key).ns);
-    std::erase_if(out, [&](const SlicePointer& slice) { return service_of(*slice) != key; });
+    std::erase_if(out, [&](const SlicePointer& slice) { return api::service_key(*slice) != key; });
     return out;
   }
 

@@ -14,6 +14,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "api/endpoint_slices.h"
 #include "base/log.h"
 #include "client/event_recorder.h"
 #include "linux/bridge_filter.h"
@@ -31,7 +32,6 @@ using api::corev1::Node;
 using api::corev1::Service;
 using api::discoveryv1::EndpointSlice;
 
-constexpr auto kServiceNameLabel = "kubernetes.io/service-name";
 constexpr auto kZoneLabel = "topology.kubernetes.io/zone";
 constexpr auto kToBeDeletedTaint = "ToBeDeletedByClusterAutoscaler";
 constexpr auto kTriggerTime = "endpoints.kubernetes.io/last-change-trigger-time";
@@ -216,16 +216,11 @@ class RunningProxy final : public Proxy {
     mark(client::key_of(after ? after->metadata : before->metadata));
   }
 
-  static std::string service_of(const EndpointSlice& slice) {
-    const std::string* name = label(slice.metadata.labels, kServiceNameLabel);
-    return name == nullptr || name->empty() ? std::string() : slice.metadata.namespace_ + "/" + *name;
-  }
-
   void on_slice(const SlicePointer& before, const SlicePointer& after) {
     ++metrics_.endpoint_changes;
     ++metrics_.endpoint_changes_pending;
-    std::string old_service = before ? service_of(*before) : std::string();
-    std::string service = after ? service_of(*after) : std::string();
+    std::string old_service = before ? api::service_key(*before) : std::string();
+    std::string service = after ? api::service_key(*after) : std::string();
     {
       const std::lock_guard lock(mutex_);
       if (!old_service.empty() && old_service != service) {

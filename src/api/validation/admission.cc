@@ -6,6 +6,7 @@
 #include <set>
 
 #include "api/codec.h"
+#include "api/conditions.h"
 #include "api/names.h"
 #include "api/structural/check_schema.h"
 #include "api/structural/json_path.h"
@@ -566,9 +567,7 @@ void definition_update(const apiextensionsv1::CustomResourceDefinition& updated,
   check_object_meta_update(updated.metadata, old.metadata, Path("metadata"), errors);
   definition_create(updated, errors);
   const Path at("spec");
-  const bool established = std::any_of(old.status.conditions.begin(), old.status.conditions.end(),
-                                       [](const auto& c) { return c.type == "Established" && c.status == "True"; });
-  if (established) {
+  if (is_condition_true(old.status.conditions, apiextensionsv1::kEstablished)) {
     check_immutable(updated.spec.scope, old.spec.scope, at.child("scope"), errors);
     check_immutable(updated.spec.names.kind, old.spec.names.kind, at.child("names", "kind"), errors);
   }

@@ -8,30 +8,16 @@
 #include <tuple>
 
 #include "api/status_convert.h"
+#include "apiserver/authz/rule_words.h"
 
 namespace trireme::apiserver::authz {
 namespace {
 
-bool has(const std::vector<std::string>& list, std::string_view value) {
-  return std::ranges::find(list, value) != list.end();
-}
-
-bool covers_word(const std::vector<std::string>& held, std::string_view wanted) {
-  return has(held, "*") || has(held, wanted);
-}
-
 /// "*" holds every resource with its subresources, "*/scale" the scale of every resource.
 bool covers_resource(const std::vector<std::string>& held, std::string_view wanted) {
-  if (covers_word(held, wanted)) return true;
+  if (has_or_all(held, wanted)) return true;
   const size_t slash = wanted.find('/');
   return slash != std::string_view::npos && has(held, "*" + std::string(wanted.substr(slash)));
-}
-
-bool covers_path(const std::vector<std::string>& held, std::string_view wanted) {
-  return std::ranges::any_of(held, [&](std::string_view pattern) {
-    if (pattern == "*" || pattern == wanted) return true;
-    return pattern.ends_with('*') && wanted.starts_with(pattern.substr(0, pattern.size() - 1));
-  });
 }
 
 std::string list_of(const std::set<std::string>& words) {
@@ -57,7 +43,7 @@ std::vector<std::string> not_covered(const UserRules& held, const std::vector<ap
   const auto resource_held = [&](const std::string& verb, const std::string& group, const std::string& resource,
                                  const std::string& name) {
     return std::ranges::any_of(held.resources, [&](const ResourceRule& rule) {
-      return covers_word(rule.verbs, verb) && covers_word(rule.groups, group) &&
+      return has_or_all(rule.verbs, verb) && has_or_all(rule.groups, group) &&
              covers_resource(rule.resources, resource) &&
              (rule.names.empty() || (!name.empty() && has(rule.names, name)));
     });
@@ -75,7 +61,7 @@ std::vector<std::string> not_covered(const UserRules& held, const std::vector<ap
       }
       for (const std::string& path : rule.non_resource_urls) {
         const bool covered = std::ranges::any_of(held.paths, [&](const PathRule& each) {
-          return covers_word(each.verbs, verb) && covers_path(each.paths, path);
+          return has_or_all(each.verbs, verb) && has_path(each.paths, path);
         });
         if (!covered) missing[{"", "", "", path}].insert(verb);
       }

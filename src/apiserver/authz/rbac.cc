@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "apiserver/authz/rule_words.h"
+
 namespace trireme::apiserver::authz {
 namespace {
 
@@ -17,26 +19,10 @@ using api::rbacv1::RoleBinding;
 using api::rbacv1::RoleRef;
 using api::rbacv1::Subject;
 
-bool has(const std::vector<std::string>& list, std::string_view value) {
-  return std::find(list.begin(), list.end(), value) != list.end();
-}
-
-bool has_or_all(const std::vector<std::string>& list, std::string_view value) {
-  return has(list, "*") || has(list, value);
-}
-
 bool resource_matches(const PolicyRule& rule, const Attributes& attributes) {
   if (attributes.subresource.empty()) return has_or_all(rule.resources, attributes.resource);
   return has(rule.resources, "*") || has(rule.resources, attributes.resource + "/" + attributes.subresource) ||
          has(rule.resources, "*/" + attributes.subresource);
-}
-
-bool path_matches(const PolicyRule& rule, std::string_view path) {
-  for (std::string_view pattern : rule.non_resource_urls) {
-    if (pattern == "*" || pattern == path) return true;
-    if (pattern.ends_with('*') && path.starts_with(pattern.substr(0, pattern.size() - 1))) return true;
-  }
-  return false;
 }
 
 class MastersAuthorizer final : public Authorizer {
@@ -58,7 +44,7 @@ class MastersAuthorizer final : public Authorizer {
 
 bool rule_allows(const PolicyRule& rule, const Attributes& attributes) {
   if (!has_or_all(rule.verbs, attributes.verb)) return false;
-  if (!attributes.is_resource) return path_matches(rule, attributes.path);
+  if (!attributes.is_resource) return has_path(rule.non_resource_urls, attributes.path);
   return has_or_all(rule.api_groups, attributes.group) && resource_matches(rule, attributes) &&
          (rule.resource_names.empty() || has(rule.resource_names, attributes.name));
 }

@@ -79,6 +79,13 @@ apidiscoveryv2::APIResourceDiscovery aggregated_entry(const api::ResourceInfo& i
   return entry;
 }
 
+/// The last element that `matches`, or a new one. (What belongs together mostly comes in a row.)
+template <typename T, typename Matches>
+T& last_or_new(std::vector<T>& list, Matches matches) {
+  const auto found = std::find_if(list.rbegin(), list.rend(), matches);
+  return found != list.rend() ? *found : list.emplace_back();
+}
+
 }  // namespace
 
 Discovery::Discovery(std::string server_address, const std::vector<const api::ResourceInfo*>& custom) {
@@ -90,17 +97,6 @@ Discovery::Discovery(std::string server_address, const std::vector<const api::Re
   for (const api::ResourceInfo& info : api::resources()) add(info);
   for (const api::ResourceInfo* info : custom) add(*info);
 }
-
-namespace {
-
-/// The last element that `matches`, or a new one. (What belongs together mostly comes in a row.)
-template <typename T, typename Matches>
-T& last_or_new(std::vector<T>& list, Matches matches) {
-  const auto found = std::find_if(list.rbegin(), list.rend(), matches);
-  return found != list.rend() ? *found : list.emplace_back();
-}
-
-}  // namespace
 
 void Discovery::add(const api::ResourceInfo& info) {
   const std::vector<Subresource> subresources = subresources_of(info);

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <tuple>
 
+#include "api/conditions.h"
 #include "api/custom_resource.h"
 #include "apiserver/extensions/custom_objects.h"
 #include "base/log.h"
@@ -18,12 +19,6 @@ using api::apiextensionsv1::CustomResourceDefinitionVersion;
 using api::structural::JsonPath;
 
 const api::ResourceInfo& definition_resource() { return api::resource_of<CustomResourceDefinition>(); }
-
-bool condition_true(const CustomResourceDefinition& definition, std::string_view type) {
-  return std::ranges::any_of(definition.status.conditions, [&](const auto& condition) {
-    return condition.type == type && condition.status == api::apiextensionsv1::kConditionTrue;
-  });
-}
 
 /// The versions and names as the registry knows resources.
 const api::ResourceInfo& resource_info(const CustomResourceDefinition& definition,
@@ -104,7 +99,7 @@ DefinitionPointer make_definition(const CachedPointer& object, const Definition*
   made->object = object;
   made->definition = object->object().as<CustomResourceDefinition>();
   const CustomResourceDefinition& definition = *made->definition;
-  made->established = condition_true(definition, api::apiextensionsv1::kEstablished);
+  made->established = api::is_condition_true(definition.status.conditions, api::apiextensionsv1::kEstablished);
   made->terminating = definition.metadata.deletion_timestamp.has_value();
   const auto& conversion = definition.spec.conversion;
   made->needs_webhook = conversion && conversion->strategy == api::apiextensionsv1::kWebhookConverter;
@@ -127,12 +122,6 @@ DefinitionPointer make_definition(const CachedPointer& object, const Definition*
     if (spec->storage) made->storage = &made->versions.back();
   }
   return made;
-}
-
-/// Whether both say the same of the objects: then what is known of them stays good.
-bool same_specification(const Definition& a, const Definition& b) {
-  return a.definition->metadata.uid == b.definition->metadata.uid &&
-         a.definition->metadata.generation == b.definition->metadata.generation && a.established == b.established;
 }
 
 /// "v1beta2" as (stage, major, minor); stages: GA, beta, alpha, anything else.
@@ -167,13 +156,19 @@ bool version_before(std::string_view a, std::string_view b) {
 }
 
 CustomVersionPointer Served::find(std::string_view group, std::string_view version, std::string_view resource) const {
-  for (const DefinitionPointer& each : definitions) {
-    if (each->definition->spec.group != group || each->definition->status.accepted_names.plural != resource) continue;
-    for (const CustomVersion& candidate : each->versions) {
-      if (candidate.spec->served && candidate.spec->name == version) return {each, &candidate};
-    }
+  const DefinitionPointer definition = find(group, resource);
+  if (!definition) return nullptr;
+  for (const CustomVersion& candidate : definition->versions) {
+    if (candidate.spec->served && candidate.spec->name == version) return {definition, &candidate};
   }
   return nullptr;
+}
+
+DefinitionPointer Served::find(std::string_view group, std::string_view resource) const {
+  const auto found = std::ranges::find_if(definitions, [&](const auto& each) {
+    return each->definition->spec.group == group && each->definition->status.accepted_names.plural == resource;
+  });
+  return found == definitions.end() ? nullptr : *found;
 }
 
 DefinitionPointer Served::find(std::string_view name) const {
@@ -198,11 +193,8 @@ Definitions::Definitions(std::shared_ptr<Caches> caches)
   // Called while a cache is filled or follows the store: it must not wait for anything, and takes what is known.
   caches_->set_refine([state = state_](const api::ResourceInfo& resource, api::Object& object) {
     if (!api::is_custom(object.type())) return;
-    for (const DefinitionPointer& each : state->get()->definitions) {
-      if (each->definition->spec.group == resource.group &&
-          each->definition->status.accepted_names.plural == resource.resource && each->storage != nullptr) {
-        return fill_in_defaults(*each->storage, *api::as_custom(object));
-      }
+    if (const DefinitionPointer definition = state->get()->find(resource.group, resource.resource)) {
+      fill_in_defaults(*definition->storage, *api::as_custom(object));
     }
   });
 }
@@ -226,13 +218,12 @@ Result<std::shared_ptr<const Served>> Definitions::served() {
       fresh->definitions.push_back(before);
       continue;
     }
+    // Whether what is known of the objects stays good.
     const bool known = before && before->definition->metadata.uid == object->metadata().uid &&
                        before->definition->metadata.generation == object->metadata().generation;
     DefinitionPointer made = make_definition(object, known ? before.get() : nullptr);
     if (!made->established || made->storage == nullptr) continue;
-    if (before && before->storage != nullptr && !same_specification(*before, *made)) {
-      outdated.push_back(before->storage->resource);
-    }
+    if (before && !known) outdated.push_back(before->storage->resource);
     fresh->definitions.push_back(std::move(made));
   }
   for (const DefinitionPointer& before : old->definitions) {

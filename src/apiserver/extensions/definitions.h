@@ -61,6 +61,8 @@ struct Served {
 
   /// Null when there is none.
   CustomVersionPointer find(std::string_view group, std::string_view version, std::string_view resource) const;
+  DefinitionPointer find(std::string_view group, std::string_view resource) const;
+  /// By the definition's own name.
   DefinitionPointer find(std::string_view name) const;
 };
 

@@ -28,11 +28,6 @@ void set_condition(CustomResourceDefinition& definition, std::string_view type, 
   api::set_condition(definition.status.conditions, std::move(fresh), now);
 }
 
-bool is_true(const CustomResourceDefinition& definition, std::string_view type) {
-  const auto* condition = api::find_condition(definition.status.conditions, type);
-  return condition != nullptr && condition->status == crd::kConditionTrue;
-}
-
 /// The names that the other definitions of a group hold.
 struct Taken {
   std::set<std::string> resources;
@@ -104,7 +99,7 @@ Status Lifecycle::settle(CustomResourceDefinition& definition) {
   set_condition(definition, crd::kNamesAccepted, accepted, accepted ? "NoConflicts" : reason,
                 accepted ? "no conflicts found" : message, now);
   // Once established it stays so: what is stored must be reached.
-  if (!is_true(definition, crd::kEstablished)) {
+  if (!api::is_condition_true(definition.status.conditions, crd::kEstablished)) {
     set_condition(definition, crd::kEstablished, accepted, accepted ? "InitialNamesAccepted" : "NotAccepted",
                   accepted ? "the initial names have been accepted" : "not all names are accepted", now);
   }
@@ -124,7 +119,7 @@ void Lifecycle::begin_removal(CustomResourceDefinition& definition) const {
 bool Lifecycle::concerns_removal(const api::ResourceInfo& resource) {
   auto served = definitions_->served();
   if (!served.ok()) return true;  // somebody looks closer
-  const DefinitionPointer definition = (*served)->find(resource.resource + "." + resource.group);
+  const DefinitionPointer definition = (*served)->find(resource.group, resource.resource);
   return definition && definition->terminating;
 }
 
@@ -186,7 +181,7 @@ void Lifecycle::settle_others(Writer& writer) {
   auto all = caches_->list<CustomResourceDefinition>();
   if (!all.ok()) return;
   for (const auto& each : *all) {
-    if (is_true(*each, crd::kNamesAccepted)) continue;
+    if (api::is_condition_true(each->status.conditions, crd::kNamesAccepted)) continue;
     const auto held = lock();
     auto settled = writer.edit(definition_resource(), "", each->metadata.name, false,
                                [&](api::Object& object) { return settle(*object.as<CustomResourceDefinition>()); });

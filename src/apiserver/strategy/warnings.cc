@@ -277,10 +277,6 @@ void warn_volume(const corev1::PersistentVolume& volume, Warnings& out) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 /// What a definition asks for that this server does not do yet.
 void warn_definition(const apiextensionsv1::CustomResourceDefinition& definition, Warnings& out) {
   for (size_t i = 0; i < definition.spec.versions.size(); ++i) {

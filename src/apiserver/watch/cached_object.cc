@@ -83,15 +83,15 @@ const api::TypeInfo& storage_type(const api::ResourceInfo& resource) {
 std::string encode_stored(api::Object& object) {
   std::string version = std::move(object.metadata().resource_version);
   object.metadata().resource_version.clear();
+  const bool custom = api::is_custom(object.type());
   std::string raw;
-  if (api::is_custom(object.type())) {
+  if (custom) {
     api::append_json(object.type(), object.data(), raw);
-    object.metadata().resource_version = std::move(version);
-    return raw;
+  } else {
+    api::append_proto(object.type(), object.data(), raw);
   }
-  api::append_proto(object.type(), object.data(), raw);
   object.metadata().resource_version = std::move(version);
-  return api::wrap_proto(object.type().api_version, object.type().kind, raw);
+  return custom ? raw : api::wrap_proto(object.type().api_version, object.type().kind, raw);
 }
 
 Result<api::Object> decode_stored(const api::ResourceInfo& resource, std::string_view bytes) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "api/custom_resource.h"
 #include "api/types/apiextensionsv1.h"
 #include "api/types/apiregistrationv1.h"
 #include "client/discovery.h"
@@ -27,12 +26,7 @@ Result<CustomKinds::Change> CustomKinds::look() {
   for (api::ResourceInfo& resource : served.resources) {
     if (api::find_resource(resource.group, resource.version, resource.resource) != nullptr || !wanted_(resource))
       continue;
-    // One for each kind, so that controllers share its informer. The list's kind is of no importance.
-    resource.storage = {resource.group, resource.version};
-    resource.short_names.clear();
-    resource.categories.clear();
-    const std::string list_kind = resource.kind + "List";
-    const ReflectorPointer reflector = informers.metadata(api::custom_resource(std::move(resource), list_kind));
+    const ReflectorPointer reflector = informers.metadata(client::custom_resource(std::move(resource)));
     current.push_back(reflector);
     if (std::ranges::find(followed_, reflector) == followed_.end()) change.fresh.push_back(reflector);
   }
